@@ -1,0 +1,50 @@
+# The verbs of this repository. `make help` lists them; each is a line or two that calls a script you can read.
+
+PYTHON ?= python3
+VENV := .venv
+# sslyze and gixy, whose pins are not the app's.
+NGINX_TOOLS := .local/nginx-tools
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint lock docs screenshots clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/app ## Run the app with a local identity provider; SESSION_BACKEND=redis for the stateful setup
+	@$(VENV)/bin/python -m scripts.demo
+
+test: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Run every test; ARGS="-k login" runs some of them
+	@$(VENV)/bin/python scripts/test.py $(ARGS)
+
+bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
+	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk
+	@$(VENV)/bin/python -m tests.load $(ARGS)
+
+lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML and nginx
+	@$(VENV)/bin/python scripts/packages.py nginx
+	@$(VENV)/bin/python scripts/lint.py
+
+lock: $(VENV)/dev ## Renew requirements/ from pyproject.toml, with hashes
+	scripts/lock.sh $(UPGRADE)
+
+docs: $(VENV)/app ## Renew the generated pages under docs/
+	$(VENV)/bin/python -m app settings --markdown > docs/settings.md
+
+screenshots: $(VENV)/dev ## Take the pictures of docs/images from the running demo
+	@$(VENV)/bin/python scripts/packages.py chromium libnss3-tools
+	@$(VENV)/bin/python -m scripts.screenshots
+
+clean: ## Remove the virtual environment and everything made at run time
+	rm -rf $(VENV) .local
+
+$(VENV)/app: requirements/app.txt scripts/environment.py
+	@$(PYTHON) scripts/environment.py $(VENV) app
+
+$(VENV)/dev: requirements/dev.txt scripts/environment.py
+	@$(PYTHON) scripts/environment.py $(VENV) dev
+	@touch $(VENV)/app
+
+$(NGINX_TOOLS)/nginx: requirements/nginx.txt scripts/environment.py
+	@mkdir -p .local
+	@$(PYTHON) scripts/environment.py $(NGINX_TOOLS) nginx

@@ -1,0 +1,65 @@
+"""Login, logout and tokens with Auth0: what pages need is exported here.
+
+    from app.auth import auth0, login_required
+
+    @pages.get("/profile")
+    @login_required
+    async def profile():
+        user = await auth0.get_user()
+
+`auth0` has the SDK's async methods: `get_user`, `get_session`, `get_access_token`, `start_interactive_login`,
+`complete_interactive_login`, `logout`.
+"""
+
+from typing import cast
+
+from flask import current_app
+from werkzeug.local import LocalProxy
+
+from app.server import LoopFlask
+from app.sessions import ends_at as session_ends
+from app.settings import Settings
+
+from .client import Auth0Client
+from .guards import login_required, require_login
+from .return_to import is_safe_path
+from .stores import FlaskSessionStateStore, FlaskSessionTransactionStore
+
+__all__ = [
+    "Auth0Client",
+    "FlaskSessionStateStore",
+    "FlaskSessionTransactionStore",
+    "auth0",
+    "init_app",
+    "is_safe_path",
+    "login_required",
+    "require_login",
+    "session_ends",
+]
+
+auth0 = cast(Auth0Client, LocalProxy(lambda: current_app.extensions["auth0"]))
+"""The one client of the current app."""
+
+
+def init_app(app: LoopFlask, settings: Settings) -> None:
+    """Make the app's one client and register `/login`, `/callback` and `/logout`."""
+    from . import token_errors  # noqa: PLC0415
+    from .routes import routes  # noqa: PLC0415 - the routes import `auth0` from here
+
+    secret = settings.secrets[0]
+    client = Auth0Client(
+        domain=settings.auth0_domain,
+        client_id=settings.auth0_client_id,
+        client_secret=settings.auth0_client_secret.get_secret_value(),
+        secret=secret,
+        redirect_uri=settings.auth0_redirect_uri,
+        state_store=FlaskSessionStateStore(secret=secret),
+        transaction_store=FlaskSessionTransactionStore(secret=secret),
+        authorization_params={"scope": settings.auth0_scope}
+        | ({"audience": settings.auth0_audience} if settings.auth0_audience else {}),
+        timeout=settings.auth0_timeout_seconds,
+    )
+    app.extensions["auth0"] = client
+    app.on_stop(client.close)
+    app.register_blueprint(routes)
+    token_errors.init_app(app)

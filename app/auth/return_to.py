@@ -1,0 +1,20 @@
+"""Where a browser may be sent after login: a path of this origin, nothing else (OWASP unvalidated redirects)."""
+
+from urllib.parse import urlsplit
+
+_MAXIMUM = 1024
+
+
+def is_safe_path(target: str) -> bool:
+    r"""Whether *target* is a path (with a query, if any) that every browser resolves within this origin.
+
+    `//host`, `/\host` and paths with control characters or spaces are refused: browsers drop tabs and line ends and
+    read a backslash as a slash (WHATWG URL, 4.4), after which they may name another host.
+    """
+    if not target.startswith("/") or target.startswith("//") or len(target) > _MAXIMUM:
+        return False
+    if "\\" in target or any(character <= " " or character == "\x7f" for character in target):
+        return False
+    url = urlsplit(target)
+    # `/./` and `/../` are resolved by the browser before it looks for a host, so `/.//host` stays here; `///` does not.
+    return not url.scheme and not url.netloc

@@ -1,0 +1,100 @@
+"""Logs: one JSON object a line in production, text elsewhere; no value can begin a line of its own."""
+
+import functools
+import logging
+import os
+import time
+from itertools import islice
+from typing import Any
+
+import msgspec
+from flask import has_request_context
+
+from app.web import request_id
+
+_EMPTY = vars(logging.makeLogRecord({}))
+# What other formatters leave on a record.
+_FORMATTED = frozenset({"message", "asctime", "color_message", "taskName"}) | _EMPTY.keys()
+_STANDARD_COUNT = len(_EMPTY)
+_STDERR = 2
+# Line ends and terminal controls beyond ASCII, which JSON leaves as they are.
+_LATE_CONTROL = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
+_CONTROL = {code: f"\\u{code:04x}" for code in range(32)} | _LATE_CONTROL
+
+
+def configuration(level: str, production: bool) -> dict[str, Any]:
+    """The process's logging, for `logging.config.dictConfig`: everything to standard error, in one format."""
+    formatter = f"{__name__}.{'JsonFormatter' if production else 'TextFormatter'}"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatter}},
+        "handlers": {"stderr": {"class": f"{__name__}.StandardError", "formatter": "line"}},
+        "root": {"level": level.upper(), "handlers": ["stderr"]},
+        # httpx logs each call's URL, and authlib what it sends.
+        "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "authlib")}
+        | {name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
+    }
+
+
+class StandardError(logging.Handler):
+    """Writes each line with one system call, so that those of several processes do not mix.
+
+    `logging.StreamHandler` does it through two buffers and their flushing, which takes twice as long.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        try:
+            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+            while line:
+                line = line[os.write(_STDERR, line) :]
+        except Exception:  # noqa: BLE001 - as every handler: what logs goes on
+            self.handleError(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time": …, "level": …, "logger": …, "message": …, "request_id": …}` and what the call gave as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; JSON escapes whatever could end it."""
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_context(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        text = msgspec.json.encode(line, enc_hook=str).decode()
+        return text if text.isascii() and "\x7f" not in text else text.translate(_LATE_CONTROL)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00 info app.request request method=GET path=/ …`, for a person in front of a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, control characters written out; then the traceback, if there is one."""
+        context = " ".join(f"{name}={value}" for name, value in _context(record).items())
+        text = f"{_time(record)[11:19]} {record.levelname.lower():7} {record.name} {record.getMessage()} {context}"
+        line = text.rstrip().translate(_CONTROL)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@functools.lru_cache(2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _context(record: logging.LogRecord) -> dict[str, Any]:
+    # What the call gave comes after what every record has.
+    given = islice(vars(record).items(), _STANDARD_COUNT, None)
+    context = {name: value for name, value in given if name not in _FORMATTED}
+    if has_request_context():
+        context["request_id"] = request_id()
+    return context

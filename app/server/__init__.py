@@ -1,0 +1,8 @@
+"""Flask on one event loop: an ASGI server room that knows nothing of the app it serves."""
+
+from .asgi import ASGI
+from .bridge import await_
+from .flask import LoopFlask, on_loop
+from .stats import Stats
+
+__all__ = ["ASGI", "LoopFlask", "Stats", "await_", "on_loop"]

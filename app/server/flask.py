@@ -1,0 +1,111 @@
+"""Flask on the event loop: what each function of the app runs on is decided here."""
+
+import functools
+import types
+from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
+
+from flask import Flask
+from flask import Response as FlaskResponse
+
+from .bridge import await_, current_request
+from .pool import Pool
+from .stats import Stats
+from .wrappers import Request, Response
+
+F = TypeVar("F", bound=Callable[..., Any])
+Hook = Callable[[], Coroutine[Any, Any, object]]
+
+
+def on_loop(function: F) -> F:
+    """Mark a plain `def` view or hook that never blocks: it is called on the loop, without a trip to a thread."""
+    function.on_loop = True  # type: ignore[attr-defined]
+    return function
+
+
+class LoopFlask(Flask):
+    """A Flask whose `async def` functions run on the process's one event loop, and plain ones in a thread pool.
+
+    The pool is the server's (`ASGI`); elsewhere (`flask run`, the test client) plain functions are just called.
+    """
+
+    request_class = Request
+    response_class = Response
+    on_loop_packages: frozenset[str] = frozenset({"flask"})
+    """Packages whose plain functions never block, and so are called on the loop."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.extensions["server"] = Stats()
+        self.pool: Pool | None = None
+        self.start_hooks: list[Hook] = []
+        self.stop_hooks: list[Hook] = []
+        self.overload_response: Callable[[], FlaskResponse] | None = None
+        """Makes the answer to a request that is one too many; called once, at start."""
+
+    @property
+    def stats(self) -> Stats:
+        """What the server counts."""
+        stats: Stats = self.extensions["server"]
+        return stats
+
+    def on_start(self, function: Hook) -> Hook:
+        """Await `function()` on the server's loop before the first request. If it raises, the worker does not start."""
+        self.start_hooks.append(function)
+        return function
+
+    def on_stop(self, function: Hook) -> Hook:
+        """Await `function()` on the server's loop after the last request; the last one registered is the first."""
+        self.stop_hooks.append(function)
+        return function
+
+    def async_to_sync(self, func: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        """A function that calls `func` and waits for it on the loop."""
+
+        @functools.wraps(func)
+        def wait(*arguments: Any, **options: Any) -> Any:
+            return await_(func(*arguments, **options))
+
+        return wait
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """What Flask calls in place of `func`: on the loop, in a pool thread, or just so."""
+        request = current_request()
+        if iscoroutinefunction(func):
+            if request is not None:
+                request.begun = True
+            return lambda *arguments, **options: await_(func(*arguments, **options))
+        pool = self.pool
+        if pool is None or request is None or self._stays(func):
+            return func
+        return lambda *arguments, **options: pool.call(functools.partial(func, *arguments, **options))
+
+    def preprocess_request(self) -> Any:
+        """As Flask does; a request may be refused here, for want of a thread."""
+        return self._refusable(super().preprocess_request)
+
+    def dispatch_request(self) -> Any:
+        """As Flask does; a request may be refused here, for want of a thread."""
+        returned = self._refusable(super().dispatch_request)
+        # A decorator that knows nothing of async makes a plain function of an async view: it returns the coroutine.
+        return await_(returned) if isinstance(returned, types.CoroutineType) else returned
+
+    def _refusable(self, step: Callable[[], Any]) -> Any:
+        request = current_request()
+        if request is None:
+            return step()
+        request.refusable = True
+        try:
+            return step()
+        finally:
+            request.refusable = False
+
+    def _stays(self, func: Callable[..., Any]) -> bool:
+        if getattr(func, "on_loop", False):
+            return True
+        if (func.__module__ or "").partition(".")[0] in self.on_loop_packages:
+            return True
+        view_class = getattr(func, "view_class", None)
+        # What `View.as_view` made only calls `ensure_sync` for the method; a decorator around it may block.
+        return view_class is not None and not view_class.decorators

@@ -1,0 +1,21 @@
+"""What the server counts, for metrics and for readiness."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Stats:
+    """The state of one worker, at `app.extensions["server"]`. Written on the loop only, so plain numbers do."""
+
+    in_flight: int = 0
+    """Requests being answered, including responses being streamed."""
+    threads_busy: int = 0
+    """Pool threads at work, also for requests that have been given up."""
+    queued: int = 0
+    """Calls that wait for a pool thread."""
+    refused: int = 0
+    """Requests answered with 503 because there were too many."""
+    timed_out: int = 0
+    """Requests answered with 504 because they took too long."""
+    draining: bool = False
+    """Whether the worker is about to stop: readiness must say no."""

@@ -1,0 +1,62 @@
+"""Request and response classes that know of the server."""
+
+from collections.abc import Callable, Iterable
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import flask
+from flask import current_app
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.utils import cached_property
+
+from .body import Body
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class Request(flask.Request):
+    """Reads the server's body directly: werkzeug's wrapper around it would hold the body twice."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body as a binary file; too large a one raises RequestEntityTooLarge (413), chunked or not."""
+        body = self.environ["wsgi.input"]
+        if self.shallow or not isinstance(body, Body):
+            return super().stream
+        limit = self.max_content_length
+        if limit is not None and (self.content_length or 0) > limit:
+            raise RequestEntityTooLarge
+        body.limit = limit
+        return cast(IO[bytes], body)
+
+
+class Whole(list[bytes]):
+    """A response's body in full: sent from the loop, without a trip to a pool thread."""
+
+    close: Callable[[], None]
+
+
+class Response(flask.Response):
+    """Tells the server which bodies are there in full; any other is iterated in a pool thread."""
+
+    @classmethod
+    def force_type(cls, response: Any, environ: "WSGIEnvironment | None" = None) -> "Response":
+        """Make any response, or WSGI application, one of this class."""
+        if isinstance(response, HTTPException):
+            # Run as a WSGI application, as werkzeug would, its page would be an iterator, and need a thread.
+            response = response.get_response(environ)
+        return cast(Response, super().force_type(response, environ))
+
+    def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
+        """The body to send; empty for HEAD, 204 and 304 (RFC 9110, 6.4.1)."""
+        if not self.is_sequence or self.direct_passthrough:
+            return super().get_app_iter(environ)
+        bodiless = environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304)
+        whole = Whole() if bodiless else Whole(self.iter_encoded())
+        whole.close = self.close
+        return whole
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Call `func` when the response is closed; in a pool thread, as any plain function."""
+        super().call_on_close(current_app.ensure_sync(func) if current_app else func)
+        return func

@@ -1,0 +1,92 @@
+"""Stateless sessions: all of it in the browser, encrypted, split over several cookies when one is too small."""
+
+import logging
+import secrets
+
+import flask
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface
+
+from .cookies import MAXIMUM_BYTES, delete_cookie, set_cookie, to_bytes, to_text, vary_by_cookie
+from .keyring import KeyRing, Undecryptable
+from .model import Session, SessionTooLarge, decode, encode
+
+log = logging.getLogger(__name__)
+
+_PURPOSE = "cookie session"
+_SID_BYTES = 16
+# Four full cookies make 16 kB of request headers: nginx here takes that, many servers take no more.
+_MAXIMUM_COOKIES = 4
+
+
+class CookieSessions(SessionInterface):
+    """Flask's session interface over the cookies `session`, `session.1`, `session.2`, …
+
+    Their values, one after the other, are `base64url(session id (16) | blob)`.
+    """
+
+    def __init__(self, app: Flask, keyring: KeyRing) -> None:
+        self._keyring = keyring
+        self._lifetime = int(app.permanent_session_lifetime.total_seconds())
+
+    def open_session(self, app: Flask, request: Request) -> Session:
+        """Open the session that the request's cookies hold; a new one where they hold none that is valid."""
+        text = "".join(request.cookies[name] for name in self._sent(app, request))
+        if text:
+            data = to_bytes(text)
+            sid, blob = data[:_SID_BYTES], data[_SID_BYTES:]
+            try:
+                session = decode(sid.hex(), self._keyring.open(_PURPOSE, sid, blob), self._lifetime)
+            except Undecryptable:
+                log.warning("session refused: its cookie cannot be decrypted")
+            else:
+                if session is not None:
+                    return session
+        return Session(_new_sid())
+
+    def save_session(self, app: Flask, session: Session, response: Response) -> None:  # type: ignore[override]
+        """Write a changed session, remove an emptied one, leave any other alone.
+
+        :raises SessionTooLarge: it needs more cookies than browsers and servers reliably carry.
+        """
+        if session.accessed:
+            vary_by_cookie(response)
+        if not session.modified:
+            return
+        # Once only: the error page that a failure below ends in saves the session as well.
+        session.modified = False
+        sent = self._sent(app, flask.request)
+        parts = self._parts(app, session) if session else []
+        for index, part in enumerate(parts):
+            set_cookie(app, response, _name(app, index), part, session.expires_in(self._lifetime))
+        for name in sent[len(parts) :]:
+            delete_cookie(app, response, name)
+
+    def regenerate(self, session: Session) -> None:
+        """Begin anew under another id. The old cookies are overwritten in the browser that sent them."""
+        session.begin(_new_sid())
+
+    def _parts(self, app: Flask, session: Session) -> list[str]:
+        sid = bytes.fromhex(session.sid)
+        text = to_text(sid + self._keyring.seal(_PURPOSE, sid, encode(session)))
+        size = MAXIMUM_BYTES - len(_name(app, _MAXIMUM_COOKIES)) - 1
+        parts = [text[start : start + size] for start in range(0, len(text), size)]
+        if len(parts) > _MAXIMUM_COOKIES:
+            raise SessionTooLarge(
+                f"The session takes {len(text)} bytes as cookies, more than the {size * _MAXIMUM_COOKIES} that "
+                "browsers and servers carry: keep less in flask.session, or set SESSION_BACKEND=redis."
+            )
+        return parts
+
+    def _sent(self, app: Flask, request: Request) -> list[str]:
+        names = [_name(app, index) for index in range(_MAXIMUM_COOKIES)]
+        return [name for name in names if name in request.cookies]
+
+
+def _name(app: Flask, index: int) -> str:
+    name: str = app.config["SESSION_COOKIE_NAME"]
+    return f"{name}.{index}" if index else name
+
+
+def _new_sid() -> str:
+    return secrets.token_hex(_SID_BYTES)

@@ -1,0 +1,318 @@
+"""Every setting: its type, default and meaning, read in one place.
+
+A setting comes from the environment (`AUTH0_DOMAIN`), from a mounted file named by the same variable with `_FILE`
+(`AUTH0_SECRET_FILE=/run/secrets/auth0_secret`), or, outside production, from a `.env` file. `load_settings` fails with
+all problems at once; no message, repr or table shows a secret's value.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from . import settings_rules
+from .environment import Environment, Problem, unknown_variables
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. `problems` holds one sentence each; the text lists them all."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n".join([f"The settings have {count}:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """The settings, valid and immutable. A variable's name is the attribute's in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    app_env: Literal["production", "development", "test"] = Field(
+        "production", description="Where this runs. Only outside production may a `.env` file or plain HTTP be used."
+    )
+    app_pages: str = Field(
+        "app.pages",
+        description="Module with the pages: it has `init_app(app)`. Put your own here.",
+        examples=["mypackage.pages"],
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+    )
+
+    auth0_domain: str = Field(
+        description="The Auth0 tenant's domain, or its custom domain, without `https://`.",
+        examples=["my-tenant.us.auth0.com"],
+    )
+    auth0_client_id: str = Field(
+        description="Client ID of the Regular Web Application in Auth0.", examples=["k5u3o2fiAA8XweXEEX604KCwCjzjtMU6"]
+    )
+    auth0_client_secret: SecretStr = Field(
+        description="Client secret of the same application.",
+        examples=["the value under Applications → Settings in Auth0"],
+    )
+    auth0_secret: Secrets = Field(
+        description="Secret that sessions are encrypted with; several, separated by commas, while rotating: "
+        "the first writes, all read.",
+        examples=["the output of `openssl rand -hex 64`"],
+    )
+    auth0_redirect_uri: str = Field(
+        description="The callback's full URL, as entered at Auth0 under Allowed Callback URLs.",
+        examples=["https://app.example.com/callback"],
+    )
+    auth0_scope: str = Field(
+        "openid profile email",
+        description="Scopes asked for at login; add `offline_access` for a refresh token.",
+        examples=["openid profile email offline_access"],
+    )
+    auth0_audience: str | None = Field(
+        None, description="Identifier of the API that access tokens are for.", examples=["https://api.example.com"]
+    )
+    auth0_login_parameters: Names = Field(
+        ("screen_hint", "login_hint", "connection", "organization", "invitation", "ui_locales"),
+        description="Authorization parameters that a `/login` link may carry; any other is ignored.",
+        examples=["screen_hint,organization,invitation"],
+    )
+    auth0_timeout_seconds: Seconds = Field(5.0, description="How long one request to Auth0 may take.", examples=["5"])
+
+    session_backend: Literal["redis", "cookie"] = Field(
+        "redis", description="Where sessions are kept: in Redis, or encrypted in the browser's cookies."
+    )
+    session_cookie_secure: bool | None = Field(
+        None,
+        description="Cookies travel over HTTPS only. Follows the scheme of `AUTH0_REDIRECT_URI` unless set; "
+        "cannot be false in production.",
+        examples=["true"],
+    )
+    session_absolute_seconds: int = Field(
+        86_400, description="A session ends this long after its login.", examples=["86400"], ge=60, le=31_536_000
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Where Redis is; required when sessions are kept there.",
+        examples=["rediss://user:password@redis.example.com:6379/0"],
+    )
+    redis_timeout_seconds: Seconds = Field(0.25, description="How long Redis may take to answer.", examples=["0.25"])
+
+    server_bind: str = Field(
+        "0.0.0.0:8000",
+        description="Address that gunicorn listens on: `host:port` or `unix:/path`.",
+        examples=["unix:/run/app/app.sock"],
+        pattern=r"^(unix:/.+|(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5})$",
+    )
+    server_workers: int = Field(
+        2, description="Worker processes, about one for each core.", examples=["2"], ge=1, le=256
+    )
+    server_threads: int = Field(
+        8,
+        description="Threads a worker has for plain `def` views; `async def` views need none.",
+        examples=["8"],
+        ge=1,
+        le=256,
+    )
+    server_concurrency: int = Field(
+        128, description="Requests in flight a worker; further ones get 503.", examples=["128"], ge=1, le=65_536
+    )
+    server_request_timeout_seconds: Seconds = Field(
+        30.0, description="A request that takes longer is answered with 504.", examples=["30"]
+    )
+    server_max_body_bytes: int = Field(
+        1_048_576, description="Largest request body; a larger one gets 413.", examples=["1048576"], ge=0
+    )
+    server_grace_seconds: int = Field(
+        25, description="How long running requests may take to finish after SIGTERM.", examples=["25"], ge=1, le=3600
+    )
+    server_drain_seconds: float = Field(
+        0.0,
+        description="How long, after SIGTERM, new requests are still taken while readiness already says no.",
+        examples=["5"],
+        ge=0,
+        le=600,
+    )
+    server_tls_certificate: str | None = Field(
+        None, description="Certificate chain (PEM) when gunicorn itself serves TLS.", examples=["/run/tls/tls.crt"]
+    )
+    server_tls_key: str | None = Field(None, description="Its private key (PEM).", examples=["/run/tls/tls.key"])
+
+    metrics_bind: str = Field(
+        "0.0.0.0:9464",
+        description="Address of `/metrics`; never published through nginx.",
+        examples=["127.0.0.1:9464"],
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$",
+    )
+    trusted_proxies: Names = Field(
+        (),
+        description="Who may set `X-Forwarded-For` and `X-Forwarded-Proto`: addresses, networks, or `unix` for a proxy "
+        "on a unix socket. Nobody, unless set.",
+        examples=["unix,10.0.0.0/8"],
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+
+    @field_validator("auth0_domain")
+    @classmethod
+    def _bare_domain(cls, value: str) -> str:
+        return settings_rules.bare_domain(value)
+
+    @field_validator("auth0_redirect_uri")
+    @classmethod
+    def _our_callback(cls, value: str, info: ValidationInfo) -> str:
+        return settings_rules.callback_url(value, production=_in_production(info))
+
+    @field_validator("auth0_client_id")
+    @classmethod
+    def _client_id(cls, value: str) -> str:
+        settings_rules.credential(value)
+        return value
+
+    @field_validator("auth0_client_secret")
+    @classmethod
+    def _client_secret(cls, value: SecretStr) -> SecretStr:
+        settings_rules.credential(value.get_secret_value())
+        return value
+
+    @field_validator("auth0_secret")
+    @classmethod
+    def _key_ring(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        client_secret = info.data.get("auth0_client_secret")
+        settings_rules.key_ring(
+            [secret.get_secret_value() for secret in value],
+            client_secret=client_secret.get_secret_value() if client_secret else None,
+        )
+        return value
+
+    @field_validator("auth0_scope")
+    @classmethod
+    def _openid(cls, value: str) -> str:
+        return settings_rules.scope(value)
+
+    @field_validator("auth0_login_parameters")
+    @classmethod
+    def _harmless_parameters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return settings_rules.login_parameters(value)
+
+    @field_validator("session_cookie_secure")
+    @classmethod
+    def _secure_in_production(cls, value: bool | None, info: ValidationInfo) -> bool:
+        if value is False and _in_production(info):
+            raise ValueError("is false, which production refuses: cookies would travel over plain HTTP")
+        if value is None:
+            return bool(info.data.get("auth0_redirect_uri", "https:").startswith("https:"))
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_when_needed(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            settings_rules.redis_url(value.get_secret_value())
+        elif info.data.get("session_backend") == "redis":
+            raise ValueError("is missing: SESSION_BACKEND is redis; set it, or SESSION_BACKEND=cookie")
+        return value
+
+    @field_validator("server_bind", "metrics_bind")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return settings_rules.address(value)
+
+    @field_validator("server_tls_key")
+    @classmethod
+    def _key_with_certificate(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if bool(value) != bool(info.data.get("server_tls_certificate")):
+            raise ValueError("and SERVER_TLS_CERTIFICATE must be set together")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return settings_rules.proxies(value)
+
+    @property
+    def production(self) -> bool:
+        """Whether this is production, where nothing insecure is accepted."""
+        return self.app_env == "production"
+
+    @property
+    def origin(self) -> str:
+        """The app's own origin, `scheme://host[:port]`: the callback URL without its path."""
+        return self.auth0_redirect_uri.removesuffix(settings_rules.CALLBACK_PATH)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key ring's secrets in plain: the first writes, all read."""
+        return tuple(secret.get_secret_value() for secret in self.auth0_secret)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values as `load_settings` found them; nothing is read from the process behind its back."""
+        return (init_settings,)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    :param environ: variables to read in place of the process's own.
+    :raises SettingsError: with every problem there is, not only the first.
+    """
+    environment = Environment.read(tuple(Settings.model_fields), environ)
+    problems = [*environment.problems, *unknown_variables(environment.variables, tuple(Settings.model_fields))]
+    try:
+        settings = Settings.model_validate(environment.values)
+    except ValidationError as error:
+        problems += list(_explained(error, unreadable={problem.variable for problem in environment.problems}))
+        if environment.ignored_dotenv:
+            problems.append(
+                Problem("APP_ENV", "is production, so the `.env` file here is not read", "APP_ENV=development")
+            )
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _explained(error: ValidationError, unreadable: set[str]) -> Iterator[Problem]:
+    for detail in error.errors(include_input=False, include_url=False):
+        attribute = str(detail["loc"][0])
+        variable = attribute.upper()
+        if variable in unreadable:
+            continue
+        yield Problem(variable, _sentence(detail["type"], detail["msg"]), _example(attribute))
+
+
+def _in_production(info: ValidationInfo) -> bool:
+    # An APP_ENV that is itself wrong counts as production, the stricter of the two.
+    return bool(info.data.get("app_env", "production") == "production")
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        return "has the wrong form"
+    return "is not valid: " + message[0].lower() + message[1:]
+
+
+def _example(attribute: str) -> str:
+    field = Settings.model_fields[attribute]
+    if field.examples:
+        return str(field.examples[0])
+    return " or ".join(str(choice) for choice in get_args(field.annotation))

@@ -1,0 +1,141 @@
+"""What a value must be, one function a rule. Each raises ValueError with the rest of a sentence that begins with the
+variable's name; no sentence quotes a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+CALLBACK_PATH = "/callback"
+SECRET_MINIMUM = 32
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+# The protocol's own parameters (OpenID Connect Core 3.1.2.1, RFC 7636): a link that could set them would undo the
+# login's protection or widen what a token may do.
+PROTOCOL_PARAMETERS = frozenset(
+    (
+        *("audience", "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "request"),
+        *("request_uri", "response_mode", "response_type", "scope", "state"),
+    )
+)
+_DOMAIN = re.compile(
+    r"(?=.{1,253}(:|$))([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[0-9]{1,5})?"
+)
+
+
+def bare_domain(value: str) -> str:
+    """A host name, with a port if need be, in lower case: `tenant.us.auth0.com`, `localhost:9443`."""
+    if "://" in value:
+        raise ValueError(f"is a URL, but must be the bare domain: write {_split(value).netloc or 'the domain'!r}")
+    if not _DOMAIN.fullmatch(value.lower()):
+        raise ValueError("is not a domain name")
+    if value.lower().startswith("your-tenant."):
+        raise ValueError("still has the placeholder of the guide")
+    port_of(f"//{value}")
+    return value.lower()
+
+
+def callback_url(value: str, production: bool) -> str:
+    """The URL of our callback: https, or http on this machine outside production."""
+    url = _split(value)
+    if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("is not a plain URL of the form https://host/callback")
+    if url.path != CALLBACK_PATH:
+        raise ValueError(f"has the path {url.path or '/'!r}, but the callback of this app is at {CALLBACK_PATH!r}")
+    port_of(value)
+    if url.scheme != "https":
+        if production:
+            raise ValueError("is plain http, which production refuses")
+        if url.hostname not in LOCAL_HOSTS:
+            raise ValueError("is plain http, which is accepted for localhost only")
+    return value
+
+
+def credential(text: str) -> None:
+    """What Auth0's dashboard shows, copied whole."""
+    if not text.strip() or text != text.strip():
+        raise ValueError("is empty or has spaces around it")
+    if text.startswith("your_"):
+        raise ValueError("still has the placeholder of the guide")
+
+
+def key_ring(texts: Sequence[str], client_secret: str | None) -> None:
+    """Secrets to encrypt with: long, not guessable, each of them once, none of them used elsewhere."""
+    if not texts:
+        raise ValueError("is empty")
+    if any(text.startswith("your_") for text in texts):
+        raise ValueError("still has the placeholder of the guide")
+    if any(len(text) < SECRET_MINIMUM for text in texts):
+        raise ValueError(f"is shorter than {SECRET_MINIMUM} characters")
+    if any(_repeats(text) for text in texts):
+        raise ValueError("repeats a short pattern and could be guessed")
+    if len(set(texts)) != len(texts):
+        raise ValueError("lists the same secret twice")
+    if client_secret in texts:
+        raise ValueError("is the same as AUTH0_CLIENT_SECRET; it must be one of its own")
+
+
+def scope(value: str) -> str:
+    """Scopes with one space between them, `openid` among them."""
+    scopes = value.split()
+    if "openid" not in scopes:
+        raise ValueError("must contain `openid`, without it no user is identified")
+    return " ".join(scopes)
+
+
+def login_parameters(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that a link may carry to the authorization endpoint, none of them the protocol's own."""
+    refused = sorted(PROTOCOL_PARAMETERS.intersection(names))
+    if refused:
+        raise ValueError(f"has {refused[0]!r}, which no link may set")
+    return names
+
+
+def redis_url(text: str) -> None:
+    """A URL that redis-py takes. Its password is never in the sentence."""
+    if _split(text).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    port_of(text)
+
+
+def address(value: str) -> str:
+    """`host:port`, or `unix:/path`, to listen on."""
+    if not value.startswith("unix:"):
+        port_of(f"//{value}")
+    return value
+
+
+def proxies(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses, networks, or `unix`; never everybody."""
+    for name in names:
+        if name == "unix":
+            continue
+        try:
+            network = ipaddress.ip_network(name)
+        except ValueError:
+            raise ValueError(f"has {name!r}, which is no address, no network and not `unix`") from None
+        if network.prefixlen == 0:
+            raise ValueError(f"has {name!r}, which would trust everybody's forwarded headers")
+    return names
+
+
+def port_of(url: str) -> int | None:
+    """The port in a URL, if it has one."""
+    split = _split(url)
+    try:
+        return split.port
+    except ValueError:
+        raise ValueError("has a port that is not between 0 and 65535") from None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        # The message of urlsplit quotes the URL, password and all.
+        raise ValueError("is not a URL") from None
+
+
+def _repeats(text: str) -> bool:
+    # `ab` × 20 has two characters' worth of entropy whatever its length.
+    return text in (text + text)[1:-1] or len(set(text)) < 8

@@ -1,0 +1,154 @@
+"""Access tokens: kept, renewed with a refresh token, and what a page shows when there is none to be had."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.integration.browser import AppBrowser, until
+from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.identity.browser import location
+from tests.servers.app import ServedApp
+
+OFFLINE = "openid profile email offline_access"
+ENDED = "Please sign in again"
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> ServedApp:
+    return make_app(AUTH0_SCOPE=OFFLINE)
+
+
+@pytest.fixture
+def browser(app: ServedApp, new_browser: MakeBrowser) -> AppBrowser:
+    return new_browser(app)
+
+
+def token(browser: AppBrowser) -> str:
+    """The access token that a page gets."""
+    answer = browser.get("/tests/token")
+    assert answer.status_code == 200, answer.text
+    found: str = answer.json()["token"]
+    browser.secrets.add(found)
+    return found
+
+
+def ends(browser: AppBrowser) -> str:
+    """When the profile page says that the session ends."""
+    found = re.search('<time datetime="([^"]+)"', browser.get("/profile").text)
+    assert found
+    return found[1]
+
+
+def test_a_token_that_is_good_is_served_from_the_session(browser: AppBrowser, app: ServedApp) -> None:
+    browser.sign_in_as()
+    before = app.provider.knobs.counters().get("/oauth/token", 0)
+    assert token(browser) == token(browser)
+    assert app.provider.knobs.counters().get("/oauth/token", 0) == before
+
+
+def test_an_expired_token_is_renewed_and_the_person_stays_signed_in(browser: AppBrowser, app: ServedApp) -> None:
+    """A refresh without an audience makes the SDK write `audience=None`, which its `get_user` then refuses to read."""
+    app.provider.knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    session = browser.cookies["__Host-session"]
+    end = ends(browser)
+    first = token(browser)
+    app.provider.knobs.access_token_lifetime(3600)
+    second = until(lambda: token(browser), lambda found: found != first)
+    assert token(browser) == second
+    assert browser.user is not None
+    assert browser.user["name"] == "Jane Doe"
+    state = browser.get("/tests/session").json()["session"]
+    browser.secrets |= {state["refresh_token"], state["id_token"]}
+    assert [token_set["audience"] for token_set in state["token_sets"]] == ["default"]
+    assert "answered <strong>200</strong>" in browser.get("/api-call").text
+    # Neither a session of its own nor a longer life: only a login begins one.
+    assert ends(browser) == end
+    if app.backend == "redis":
+        assert browser.cookies["__Host-session"] == session
+
+
+def test_a_refreshed_session_can_be_refreshed_again(browser: AppBrowser, app: ServedApp) -> None:
+    """The refresh token rotates: if the new one were not stored the second refresh would be refused."""
+    app.provider.knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    first = token(browser)
+    second = until(lambda: token(browser), lambda found: found != first)
+    until(lambda: token(browser), lambda found: found not in (first, second))
+    assert browser.user is not None
+
+
+def test_without_a_refresh_token_an_expired_token_is_a_page_that_offers_to_sign_in(
+    make_app: MakeApp, new_browser: MakeBrowser
+) -> None:
+    app = make_app()
+    browser = new_browser(app)
+    app.provider.knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    page = until_not_ok(browser, "/api-call?x=1")
+    browser.failed(page, 403, ENDED)
+    assert 'href="/login?return_to=/api-call?x%3D1"' in page.text
+    assert browser.line_of(page, "an API could not be called: access_ended")["code"] == "missing_refresh_token"
+
+    app.provider.knobs.access_token_lifetime(3600)
+    after = browser.visit(browser.callback("/login?return_to=/api-call"))
+    assert "answered <strong>200</strong>" in after.text
+
+
+def test_a_refused_refresh_is_a_page_that_offers_to_sign_in_and_no_loop(browser: AppBrowser, app: ServedApp) -> None:
+    app.provider.knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    app.provider.knobs.refuse_refresh(1)
+    page = until_not_ok(browser, "/api-call")
+    browser.failed(page, 403, ENDED)
+    assert browser.line_of(page, "an API could not be called: access_ended")["level"] == "warning"
+    assert browser.user is not None, "it is the token that has ended, not the session"
+
+
+def test_a_provider_that_fails_at_a_refresh_is_a_502_and_the_session_goes_on(
+    browser: AppBrowser, app: ServedApp
+) -> None:
+    app.provider.knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    app.provider.knobs.answer("/oauth/token", 500, times=1)
+    browser.failed(until_not_ok(browser, "/api-call"), 502, "Not available")
+    assert "answered <strong>200</strong>" in browser.get("/api-call").text
+
+
+def test_an_api_that_is_slow_is_a_504(make_app: MakeApp, new_browser: MakeBrowser) -> None:
+    browser = new_browser(make_app(AUTH0_TIMEOUT_SECONDS="1"))
+    browser.sign_in_as()
+    browser.app.provider.knobs.delay("/userinfo", 5)
+    browser.failed(browser.get("/api-call"), 504, "This took too long")
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_an_api_that_refuses_is_shown_as_it_answered(served: ServedApp, new_browser: MakeBrowser, status: int) -> None:
+    browser = new_browser(served)
+    browser.sign_in_as()
+    served.provider.knobs.answer("/userinfo", status)
+    assert f"answered <strong>{status}</strong>" in browser.get("/api-call").text
+
+
+@pytest.mark.parametrize("scope", ["openid profile email", OFFLINE])
+def test_a_provider_that_does_not_say_what_it_granted_granted_what_was_asked_for(
+    make_app: MakeApp, new_browser: MakeBrowser, scope: str
+) -> None:
+    """The SDK takes no scope for no right at all: it renews the token at each call, or has none (RFC 6749, 5.1)."""
+    browser = new_browser(make_app(AUTH0_SCOPE=scope))
+    browser.app.provider.knobs.echo_scope(False)
+    browser.sign_in_as()
+    before = browser.app.provider.knobs.counters()["/oauth/token"]
+    assert "answered <strong>200</strong>" in browser.get("/api-call").text
+    assert token(browser) == token(browser)
+    assert browser.app.provider.knobs.counters()["/oauth/token"] == before
+
+
+def test_a_token_asked_for_without_a_session_sends_to_login(browser: AppBrowser) -> None:
+    assert location(browser.get("/tests/token")).startswith("/login")
+
+
+def until_not_ok(browser: AppBrowser, path: str) -> httpx.Response:
+    """What a page answers once the token that is in the session has expired."""
+    return until(lambda: browser.get(path), lambda page: page.status_code != 200)

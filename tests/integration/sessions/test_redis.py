@@ -1,0 +1,255 @@
+"""Sessions in a real Redis: what Flask-Session alone gets wrong, and what a dump of Redis gives away."""
+
+import logging
+import pickle
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import session
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+
+from app.server import LoopFlask
+from app.settings import Settings
+from tests.servers.redis import RedisServer
+from tests.unit.sessions.conftest import make_app
+
+NAME = "__Host-session"
+
+
+@pytest.fixture
+def client(app: LoopFlask) -> FlaskClient:
+    return app.test_client()
+
+
+def commands(redis: RedisServer) -> dict[str, int]:
+    """How often each data command was called since the server was emptied."""
+    stats: dict[str, Any] = redis.client.info("commandstats")  # type: ignore[assignment]
+    names = ("get", "getex", "set", "setex", "del", "expire")
+    return {name: stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats}
+
+
+def test_what_a_page_keeps_is_there_on_the_next_request(client: FlaskClient) -> None:
+    kept = {"cart": [1, 2], "name": "Zoë", "deep": {"a": None, "b": True, "c": 1.5}}
+    client.post("/set", json=kept)
+    assert client.get("/get").json == kept
+
+
+def test_the_cookie_is_host_only_secure_httponly_and_lax(client: FlaskClient) -> None:
+    header = client.post("/set", json={"a": 1}).headers["Set-Cookie"]
+    attributes = {part.strip().lower().partition("=")[0] for part in header.split(";")[1:]}
+    assert header.startswith(f"{NAME}=")
+    assert attributes == {"secure", "httponly", "path", "samesite", "max-age", "expires"}
+
+
+def test_reading_costs_one_get_and_no_write(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    redis.client.config_resetstat()
+    for path in ("/get", "/untouched", "/no-such-page"):
+        assert "Set-Cookie" not in client.get(path).headers
+    assert commands(redis) == {"get": 3}
+
+
+def test_a_request_without_a_cookie_does_not_ask_redis(client: FlaskClient, redis: RedisServer) -> None:
+    redis.client.config_resetstat()
+    client.get("/get")
+    assert commands(redis) == {}
+
+
+def test_a_dump_of_redis_names_no_session_and_shows_nothing(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"marker-key": "marker-value"})
+    cookie = client.get_cookie(NAME)
+    assert cookie is not None
+    [key] = redis.client.keys("*")  # type: ignore[misc]
+    dump = key + redis.client.get(key)  # type: ignore[operator]
+    assert b"marker" not in dump
+    assert cookie.value.encode() not in dump
+
+
+def test_a_blob_copied_to_another_session_is_refused(app: LoopFlask, redis: RedisServer) -> None:
+    jane, eve = app.test_client(), app.test_client()
+    jane.post("/set", json={"who": "jane"})
+    [janes] = redis.client.keys("*")  # type: ignore[misc]
+    eve.post("/set", json={"who": "eve"})
+    [eves] = set(redis.client.keys("*")) - {janes}  # type: ignore[arg-type]
+    redis.client.set(eves, redis.client.get(janes))  # type: ignore[arg-type]
+    assert eve.get("/get").json == {}
+
+
+class Canary:
+    """Unpickling one leaves a trace."""
+
+    tripped = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (setattr, (Canary, "tripped", True))
+
+
+def test_a_pickle_in_redis_is_never_loaded(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    [key] = redis.client.keys("*")  # type: ignore[misc]
+    redis.client.set(key, pickle.dumps(Canary()))
+    assert client.get("/get").json == {}
+    assert not Canary.tripped
+
+
+def test_an_id_planted_before_is_not_the_session_after(client: FlaskClient) -> None:
+    client.set_cookie(NAME, "planted")
+    client.post("/set", json={"a": 1})
+    cookie = client.get_cookie(NAME)
+    assert cookie is not None
+    assert cookie.value != "planted"
+
+
+def test_regenerating_ends_the_old_id(app: LoopFlask, client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    old = client.get_cookie(NAME)
+    assert old is not None
+    client.post("/regenerate")
+    assert client.get("/get").json == {"a": 1, "regenerated": True}
+    thief = app.test_client()
+    thief.set_cookie(NAME, old.value)
+    assert thief.get("/get").json == {}
+    assert redis.client.dbsize() == 1
+
+
+def test_an_emptied_session_is_deleted_in_redis_and_in_the_browser(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    header = client.post("/clear").headers["Set-Cookie"]
+    assert redis.client.dbsize() == 0
+    assert client.get_cookie(NAME) is None
+    assert "Secure" in header
+    assert "SameSite=Lax" in header
+
+
+def test_a_session_has_the_rest_of_its_life_as_time_to_live(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    [key] = redis.client.keys("*")  # type: ignore[misc]
+    assert 86_390 <= redis.client.ttl(key) <= 86_400  # type: ignore[operator]
+
+
+class SlowRequest:
+    """A request that has read its session and waits before it ends."""
+
+    def __init__(self, app: LoopFlask) -> None:
+        self._read, self._go_on = threading.Event(), threading.Event()
+        self._app = app
+
+        @app.post("/slow/<how>")
+        def slow(how: str) -> str:
+            session.get("a")
+            self._read.set()
+            assert self._go_on.wait(20)
+            if how == "writes":
+                session["slow"] = True
+            return "slow"
+
+    def around(self, client: FlaskClient, how: str) -> Iterator[None]:
+        """Start it with *client*'s cookie, yield while it waits, let it end."""
+        cookie = client.get_cookie(NAME)
+        assert cookie is not None
+        other = self._app.test_client()
+        other.set_cookie(NAME, cookie.value)
+        thread = threading.Thread(target=other.post, args=(f"/slow/{how}",))
+        thread.start()
+        assert self._read.wait(20)
+        yield
+        self._go_on.set()
+        thread.join(20)
+
+
+@pytest.mark.parametrize("how", ["reads", "writes"])
+def test_a_deleted_session_is_not_resurrected_by_a_slow_request(
+    app: LoopFlask, client: FlaskClient, redis: RedisServer, how: str
+) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"a": 1})
+    for _ in slow.around(client, how):
+        client.post("/clear")
+    assert redis.client.dbsize() == 0
+
+
+def test_a_slow_request_that_only_reads_does_not_undo_anothers_write(app: LoopFlask, client: FlaskClient) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"token": "old"})
+    for _ in slow.around(client, "reads"):
+        client.post("/set", json={"token": "rotated"})
+    assert client.get("/get").json == {"token": "rotated"}
+
+
+def test_redis_away_is_a_503_for_pages_with_a_session_and_nothing_for_others(
+    settings: Settings, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(settings.model_copy(update={"redis_url": SecretStr(f"unix://{tmp_path}/nobody.sock")}))
+    app.config.update(TESTING=False)
+    client = app.test_client()
+    client.set_cookie(NAME, "an id")
+    with caplog.at_level(logging.ERROR):
+        response = client.get("/get")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "the session store does not answer" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert client.get("/untouched").text == "no session here"
+    # Nothing to write to: the person is told, not signed in with a session that does not exist.
+    assert app.test_client().post("/set", json={"a": 1}).status_code >= 500
+
+
+def test_a_hung_redis_fails_fast_and_is_used_again_when_it_answers(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    redis.hang()
+    try:
+        assert client.get("/get").status_code == 503
+    finally:
+        redis.resume()
+    assert client.get("/get").json == {"a": 1}
+
+
+def test_connections_that_redis_closed_are_renewed_unseen(client: FlaskClient, redis: RedisServer) -> None:
+    client.post("/set", json={"a": 1})
+    redis.client.client_kill_filter(_type="normal", skipme=True)
+    assert client.get("/get").json == {"a": 1}
+
+
+def test_commands_that_wait_at_the_same_time_share_a_round_trip(app: LoopFlask, redis: RedisServer) -> None:
+    import asyncio
+
+    from app.server import await_
+    from app.sessions.store import RedisStore
+
+    store = RedisStore(redis.url, 5)
+
+    async def many() -> list[Any]:
+        await asyncio.gather(*(store.execute("SET", f"key{index}", index) for index in range(50)))
+        return await asyncio.gather(*(store.execute("GET", f"key{index}") for index in range(50)))
+
+    redis.client.config_resetstat()
+    assert await_(many()) == [str(index).encode() for index in range(50)]
+    # Two bursts over at most two connections: far fewer reads of the socket than the hundred commands.
+    assert redis.client.info("stats")["total_reads_processed"] < 20  # type: ignore[index]
+    await_(store.close())
+
+
+def test_one_refused_command_does_not_fail_its_neighbours(redis: RedisServer) -> None:
+    import asyncio
+
+    from app.server import await_
+    from app.sessions import StoreUnavailable
+    from app.sessions.store import RedisStore
+
+    store = RedisStore(redis.url, 5)
+
+    async def mixed() -> list[Any]:
+        return await asyncio.gather(
+            store.execute("SET", "a", 1),
+            store.execute("HGET", "a", "b"),
+            store.execute("GET", "a"),
+            return_exceptions=True,
+        )
+
+    written, refused, read = await_(mixed())
+    assert (written, read) == (True, b"1")
+    assert isinstance(refused, StoreUnavailable)
+    await_(store.close())

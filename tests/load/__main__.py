@@ -1,0 +1,63 @@
+"""`python -m tests.load`: compare the ways to serve a signed-in page, and write the report."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from . import steady, terminator
+from .machine import describe
+from .report import Run, write
+from .rounds import FULL, QUICK, measure
+from .serving import LOAD_CORE, ROOT
+from .ways import TERMINATED, WAYS
+
+_STEADY_REQUESTS = 50_000
+_QUICK_STEADY_REQUESTS = 500
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run it; figures that are not reached are said, and are no failure."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where benchmarks.md goes")
+    parser.add_argument("--reports", type=Path, default=ROOT / ".local" / "reports", help="where bench.json goes")
+    options = parser.parse_args(arguments)
+    if (os.cpu_count() or 1) <= LOAD_CORE:
+        sys.exit("The benchmark needs two cores: one for the worker, one for the load.")
+    # Whoever calls it off, what it started ends with it; a job of a shell in the background ignores Ctrl-C otherwise.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("called off"))
+    # What this process does itself must not disturb the worker.
+    os.sched_setaffinity(0, {LOAD_CORE})
+    durations = QUICK if options.quick else FULL
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        run = Run(
+            describe(),
+            durations,
+            measure(WAYS, durations, folder, _say),
+            terminator.measure(TERMINATED, durations, folder, _say),
+            steady.measure(
+                next(way for way in WAYS if way.key == "redis"),
+                _QUICK_STEADY_REQUESTS if options.quick else _STEADY_REQUESTS,
+                folder,
+                _say,
+                step=durations.timed,
+            ),
+        )
+    write(run, options.docs, options.reports)
+    for goal in run.goals:
+        _say(
+            f"{'reached' if goal.reached else 'NOT reached':12} {goal.what}: {goal.measured.median:.2f}, {goal.wanted}"
+        )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Log lines: one each, whatever is in them, in JSON or as text."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ops.logs import JsonFormatter, TextFormatter, configuration
+
+
+def record(message: str, **extra: Any) -> logging.LogRecord:
+    """A record as a call with `extra` makes it."""
+    return logging.getLogger("test").makeRecord("test", logging.INFO, "f", 1, message, (), None, extra=extra)
+
+
+@given(message=st.text(), value=st.text())
+def test_no_value_begins_a_line_of_its_own(message: str, value: str) -> None:
+    for formatter in (JsonFormatter(), TextFormatter()):
+        line = formatter.format(record(message, path=value))
+        assert len(line.splitlines()) == 1
+
+
+@given(message=st.text(st.characters(codec="utf-8")), value=st.text(st.characters(codec="utf-8")))
+def test_a_json_line_reads_back_as_what_was_logged(message: str, value: str) -> None:
+    line = json.loads(JsonFormatter().format(record(message, path=value, status=200)))
+    assert (line["message"], line["path"], line["status"]) == (message, value, 200)
+    assert (line["level"], line["logger"]) == ("info", "test")
+
+
+def test_a_terminal_is_not_steered_by_a_log_line() -> None:
+    assert "\x1b" not in TextFormatter().format(record("title", path="\x1b]0;owned\x07"))
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_an_exception_is_in_the_line_with_its_traceback(formatter: logging.Formatter) -> None:
+    try:
+        raise ValueError("what happened")
+    except ValueError:
+        failed = logging.getLogger("test").makeRecord("test", logging.ERROR, "f", 1, "m", (), sys.exc_info())
+    assert "ValueError: what happened" in formatter.format(failed)
+
+
+def test_a_value_that_json_does_not_know_is_written_as_text() -> None:
+    assert json.loads(JsonFormatter().format(record("m", thing=ValueError("x"))))["thing"] == "x"
+
+
+def test_time_is_utc_with_milliseconds() -> None:
+    at = record("m")
+    at.created, at.msecs = 1_700_000_000.123, 123
+    assert json.loads(JsonFormatter().format(at))["time"] == "2023-11-14T22:13:20.123Z"
+
+
+def test_production_logs_json_and_everything_goes_one_way() -> None:
+    config = configuration("info", production=True)
+    assert config["formatters"]["line"]["()"] == "app.ops.logs.JsonFormatter"
+    assert configuration("info", production=False)["formatters"]["line"]["()"] == "app.ops.logs.TextFormatter"
+    assert config["root"]["handlers"] == ["stderr"]

@@ -1,0 +1,131 @@
+"""Each request leaves one line and one count, in labels that no stranger can make more of."""
+
+import json
+import logging
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Response
+from prometheus_client import CollectorRegistry
+
+from app import create_app
+from app.ops.logs import JsonFormatter
+from app.server import LoopFlask
+from app.settings import Settings
+from tests.unit.browsing import client_of
+
+
+@pytest.fixture
+def app(settings: Settings) -> LoopFlask:
+    app = create_app(settings)
+
+    @app.get("/items/<item>")
+    async def item(item: str) -> str:
+        return item
+
+    @app.get("/stream")
+    def stream() -> Response:
+        return Response(iter(["a", "b"]))
+
+    return app
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """The lines of requests."""
+    found: list[dict[str, Any]] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(json.loads(self.format(record)))
+
+    handler, logger = Kept(), logging.getLogger("app.request")
+    handler.setFormatter(JsonFormatter())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def counts(app: LoopFlask) -> dict[tuple[str, str, str], float]:
+    """How many requests were counted, by method, route and status."""
+    registry: CollectorRegistry = app.extensions["metrics"].registry
+    return {
+        (sample.labels["method"], sample.labels["url_rule"], sample.labels["status"]): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "http_request_duration_seconds_count"
+    }
+
+
+def test_a_request_is_one_line_without_its_query(app: LoopFlask, lines: list[dict[str, Any]]) -> None:
+    answer = client_of(app).get("/items/one?code=marked&state=marked", environ_base={"REMOTE_ADDR": "203.0.113.5"})
+    [line] = lines
+    assert "marked" not in json.dumps(line)
+    assert {name: line[name] for name in ("message", "level", "method", "path", "status", "client", "request_id")} == {
+        "message": "request",
+        "level": "info",
+        "method": "GET",
+        "path": "/items/one",
+        "status": 200,
+        "client": "203.0.113.5",
+        "request_id": answer.headers["X-Request-ID"],
+    }
+    assert 0 <= line["seconds"] < 60
+
+
+@pytest.mark.parametrize("path", ["/", "/profile", "/no-such-page", "/static/style.css", "/stream", "/callback"])
+def test_every_kind_of_answer_is_one_line_and_one_count(app: LoopFlask, lines: list[dict[str, Any]], path: str) -> None:
+    with client_of(app).get(path) as answer:
+        answer.get_data()
+    assert [(line["path"], line["status"]) for line in lines] == [(path, answer.status_code)]
+    assert sum(counts(app).values()) == 1
+
+
+def test_probes_are_counted_and_not_logged(app: LoopFlask, lines: list[dict[str, Any]]) -> None:
+    client_of(app).get("/healthz/live")
+    assert lines == []
+    assert counts(app) == {("GET", "/healthz/live", "200"): 1}
+
+
+def test_a_session_that_cannot_be_written_is_one_line_and_one_count_of_what_was_sent(
+    app: LoopFlask, lines: list[dict[str, Any]]
+) -> None:
+    from flask import session
+
+    @app.get("/too-much")
+    async def too_much() -> str:
+        session["much"] = "x" * 20_000
+        return ""
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert client_of(app).get("/too-much").status_code == 500
+    assert [line["status"] for line in lines] == [500]
+    assert counts(app) == {("GET", "/too-much", "500"): 1}
+
+
+def test_ten_thousand_paths_and_methods_of_a_stranger_are_a_handful_of_series(app: LoopFlask) -> None:
+    """The exporter's default, `group_by="path"` with any method, would have made ten thousand of them."""
+    logging.getLogger("app.request").setLevel(logging.WARNING)
+    dice = random.Random(1)
+    for number in range(10_000):
+        known = number % 2
+        environ = {
+            "REQUEST_METHOD": dice.choice(("GET", "POST", "BREW", f"M{dice.getrandbits(20)}")),
+            "PATH_INFO": f"/items/{dice.getrandbits(64):x}" if known else f"/{dice.getrandbits(64):x}",
+            "QUERY_STRING": f"x={number}",
+            "SERVER_NAME": "app.example.com",
+            "SERVER_PORT": "443",
+            "wsgi.url_scheme": "https",
+        }
+        list(app.wsgi_app(environ, lambda *_: lambda data: None))
+    logging.getLogger("app.request").setLevel(logging.NOTSET)
+    found = counts(app)
+    assert sum(found.values()) == 10_000
+    assert {rule for _, rule, _ in found} == {"/items/<item>", "unmatched"}
+    assert {method for method, _, _ in found} == {"GET", "POST", "other"}
+    assert len(found) <= 8
