@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 # A hung request must be over, and the process gone, before gunicorn's master kills it.
 MARGIN_SECONDS = 1.0
 QUICK_SECONDS = 1
+FIRST_REQUEST_SECONDS = 0.5
+TICK_SECONDS = 0.01
 
 
 class DrainingServer(Server):
@@ -55,6 +58,23 @@ class DrainingServer(Server):
             watchdog.daemon = True
             watchdog.start()
         self._exit_at = time.monotonic() + drain_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        await self._first_requests()
+        await super().shutdown(sockets)
+
+    async def _first_requests(self) -> None:
+        # uvicorn closes what has no running request. A connection that was just taken off the common queue has none
+        # yet: its client would get a reset in place of an answer, and no other worker can serve it any more.
+        patience = time.monotonic() + FIRST_REQUEST_SECONDS
+        while True:
+            # Once in any case: what was accepted in this turn is among the connections only in the next.
+            await asyncio.sleep(TICK_SECONDS)
+            waiting = any(connection.cycle is None for connection in self.server_state.connections)
+            if not waiting or time.monotonic() >= patience:
+                return
 
     async def on_tick(self, counter: int) -> bool:
         if self._exit_at is not None and time.monotonic() >= self._exit_at:

@@ -51,6 +51,14 @@ def stopped_in(server: Gunicorn) -> float:
     return time.monotonic() - began
 
 
+def takes_connections(server: Gunicorn) -> bool:
+    try:
+        with raw.connection(server):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
 @pytest.mark.parametrize(("target", "text"), [("/sleep/1.0", "slept"), ("/block/1.0", "blocked")])
 def test_a_running_request_is_answered_before_the_stop(server: Gunicorn, target: str, text: str) -> None:
     with request_on_its_way(server, target, f"{target[1:6]} has begun") as outcome:
@@ -72,6 +80,23 @@ def test_idle_connections_are_closed(server: Gunicorn) -> None:
     with raw.connection(server) as connected:
         connected.sendall(raw.request("GET", "/"))
         raw.until(connected, b"hello")
+        assert stopped_in(server) < GRACE_SECONDS - 1
+        assert connected.recv(1) == b""
+
+
+def test_a_connection_whose_first_request_is_on_its_way_gets_its_answer(server: Gunicorn) -> None:
+    request = raw.request("GET", "/")
+    with raw.connection(server) as connected:
+        connected.sendall(request[:10])
+        server.signal(signal.SIGTERM)
+        raw.wait_for(lambda: not takes_connections(server))
+        connected.sendall(request[10:])
+        raw.until(connected, b"hello")
+    assert server.wait() == 0
+
+
+def test_a_connection_that_says_nothing_does_not_hold_up_the_stop(server: Gunicorn) -> None:
+    with raw.connection(server) as connected:
         assert stopped_in(server) < GRACE_SECONDS - 1
         assert connected.recv(1) == b""
 
