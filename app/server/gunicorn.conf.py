@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from app.server import metrics
+from app.server import metrics, probes
 from app.settings import SettingsError, load_settings
 
 try:
@@ -44,9 +44,17 @@ accesslog = None
 
 
 def on_starting(server: Any) -> None:
-    """Serve metrics; before the app's own port opens, so that a port which is taken stops the start."""
+    """Serve metrics and probes; before the app's own port opens, so that a port which is taken stops the start."""
+
+    def listeners() -> list[Any]:
+        # Those that the stop has closed have none.
+        return [listener.sock for listener in server.LISTENERS if listener.sock]
+
+    def with_probes(app: Any) -> probes.Probes:
+        return probes.Probes(app, listeners, tls=server.cfg.is_ssl)
+
     try:
-        server.log.info("Metrics at: %s", metrics.serve(settings.metrics_bind))
+        server.log.info("Metrics at: %s", metrics.serve(settings.metrics_bind, with_probes))
     except OSError as error:
         server.log.critical("METRICS_BIND %s cannot be listened on: %s", settings.metrics_bind, error.strerror)
         sys.exit(1)

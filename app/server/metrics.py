@@ -7,7 +7,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
@@ -55,9 +55,10 @@ def _remove(folder: Path, master: int, *, whole: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(bind: str) -> str:
+def serve(bind: str, around: "Callable[[WSGIApplication], WSGIApplication]") -> str:
     """Serve all workers' metrics on `bind` (`host:port`), from a thread of the master's; returns the URL.
 
+    :param around: middleware for what else the port serves.
     :raises OSError: the address cannot be bound.
     """
     from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server  # noqa: PLC0415
@@ -68,7 +69,7 @@ def serve(bind: str) -> str:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     _server, _ = start_http_server(int(port), host.strip("[]"), registry)
-    _server.set_app(_without_query(make_wsgi_app(registry)))
+    _server.set_app(around(_without_query(make_wsgi_app(registry))))
     return f"http://{host}:{_server.server_port}/metrics"
 
 
