@@ -97,6 +97,14 @@ class Settings(BaseSettings):
     session_absolute_seconds: int = Field(
         86_400, description="A session ends this long after its login.", examples=["86400"], ge=60, le=31_536_000
     )
+    session_idle_seconds: int = Field(
+        28_800,
+        description="A session ends when it was not used for this long; up to a minute earlier, since its use is noted "
+        "once a minute.",
+        examples=["28800"],
+        ge=120,
+        le=31_536_000,
+    )
     redis_url: SecretStr | None = Field(
         None,
         description="Where Redis is; required when sessions are kept there.",

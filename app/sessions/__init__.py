@@ -4,29 +4,60 @@ This room knows nothing of Auth0. Its public names are below; `init_app` puts th
 into the app.
 """
 
-from datetime import UTC, datetime
-
-from flask import current_app, session
+from flask import current_app
 
 from app.server import LoopFlask
 from app.settings import Settings
 
 from .cookie import CookieSessions
+from .current import (
+    end,
+    end_one,
+    ends_at,
+    index,
+    limit,
+    listed,
+    lock,
+    on_conflict,
+    once,
+    regenerate,
+    reload,
+    save,
+    shared,
+    sid_digest,
+)
+from .entries import Entries
+from .index import Index, Listed
 from .keyring import KeyRing
+from .locks import FleetLocks, LocalLocks, LockTimeout
 from .model import Session, SessionTooLarge, StoreUnavailable
 from .redis import RedisSessions
 from .store import RedisStore
 from .transient import TransientCookies
 
 __all__ = [
+    "Listed",
+    "LockTimeout",
     "Session",
     "SessionTooLarge",
     "StoreUnavailable",
     "TransientCookies",
+    "end",
+    "end_one",
     "ends_at",
+    "index",
     "init_app",
+    "limit",
+    "listed",
+    "lock",
+    "on_conflict",
+    "once",
     "ping",
     "regenerate",
+    "reload",
+    "save",
+    "shared",
+    "sid_digest",
     "transient_cookies",
 ]
 
@@ -48,26 +79,14 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     app.extensions["transient_cookies"] = TransientCookies(keyring, prefix)
     if settings.redis_url is not None and settings.session_backend == "redis":
         store = RedisStore(settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
-        app.extensions["session_store"] = store
-        app.session_interface = RedisSessions(app, keyring, store)
+        entries = Entries(store, settings.session_idle_seconds, settings.session_absolute_seconds)
+        found = Index(store, keyring, entries)
+        app.extensions.update(session_store=store, session_index=found, session_locks=FleetLocks(store))
+        app.session_interface = RedisSessions(app, keyring, entries, found)
         app.on_stop(store.close)
     else:
+        app.extensions["session_locks"] = LocalLocks()
         app.session_interface = CookieSessions(app, keyring)
-
-
-def regenerate() -> None:
-    """Give the current session a new id and a new beginning, and end the old one: call it whenever rights grow.
-
-    Without it, a session id planted in a browser before login is the victim's session after it (OWASP session
-    fixation).
-    """
-    current_app.session_interface.regenerate(session._get_current_object())  # type: ignore[attr-defined]
-
-
-def ends_at() -> datetime:
-    """When the current session ends, whatever is done in it."""
-    created_at: int = session._get_current_object().created_at  # type: ignore[attr-defined]
-    return datetime.fromtimestamp(created_at, UTC) + current_app.permanent_session_lifetime
 
 
 def transient_cookies() -> TransientCookies:

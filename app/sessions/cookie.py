@@ -9,6 +9,7 @@ from flask.sessions import SessionInterface
 
 from .cookies import MAXIMUM_BYTES, delete_cookie, set_cookie, to_bytes, to_text, vary_by_cookie
 from .keyring import KeyRing, Undecryptable
+from .merge import Resolve
 from .model import Session, SessionTooLarge, decode, encode
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class CookieSessions(SessionInterface):
     """
 
     def __init__(self, app: Flask, keyring: KeyRing) -> None:
+        self.resolvers: dict[str, Resolve] = {}
+        """Never called: each response has the browser's cookies to itself."""
         self._keyring = keyring
         self._lifetime = int(app.permanent_session_lifetime.total_seconds())
 
@@ -65,6 +68,18 @@ class CookieSessions(SessionInterface):
     def regenerate(self, session: Session) -> None:
         """Begin anew under another id. The old cookies are overwritten in the browser that sent them."""
         session.begin(_new_sid())
+
+    def move(self, session: Session) -> None:
+        """Go on under another id."""
+        session.move(_new_sid())
+
+    async def save(self, session: Session) -> bool:
+        """Do nothing: the response writes it."""
+        return True
+
+    async def reload(self, session: Session) -> bool:
+        """Do nothing: all of it came with the request."""
+        return True
 
     def _parts(self, app: Flask, session: Session) -> list[str]:
         sid = bytes.fromhex(session.sid)

@@ -38,6 +38,12 @@ class KeyRing:
         cipher = _cipher(self._keys[self._first], purpose, context)
         return header + nonce + cipher.encrypt(nonce, plaintext, header)
 
+    def names(self, purpose: str, text: str) -> list[str]:
+        """What *text* may be called where it must not be read: its MAC by each key, the first key first."""
+        info = purpose.encode() + b"\0" + text.encode()
+        keys = [self._keys[self._first], *(key for id_, key in self._keys.items() if id_ != self._first)]
+        return [_expand(key, info)[:16].hex() for key in keys]
+
     def open(self, purpose: str, context: bytes, blob: bytes) -> bytes:
         """Decrypt what `seal` made.
 

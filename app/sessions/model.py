@@ -23,29 +23,65 @@ class SessionTooLarge(Exception):
 
 
 class Session(ServerSideSession):
-    """`flask.session`: a dictionary that knows its life.
+    """`flask.session`: a dictionary that knows its life."""
 
-    `sid` is its id, `created_at` (Unix seconds) its beginning, `stored` whether the store has it already, and
-    `replaced` are the ids that it had before and that end with it being saved.
-    """
+    not_after: int | None = None
+    """It ends then at the latest (Unix seconds), whatever its lifetime is."""
+    labels: Mapping[str, int] = {}
+    """What it can be found by (`index.py`), each with the Unix seconds since when it holds."""
+    note: Mapping[str, Any] = {}
+    """What is told of it to who finds it by a label."""
+    plaintext: bytes | None = None
+    """What was read, to tell one's own changes from those of others."""
+    version = b""
+    """Which writing of it was read; empty while the store has none of this id."""
+    replaced: tuple[tuple[str, bytes], ...] = ()
+    """Ids that it had before, with the version read; they end with it being saved."""
+    emptied = False
+    """Whether it was ended by this request, so its cookie goes."""
+    announced = False
+    """Whether the browser has its id."""
 
     def __init__(self, sid: str, data: Mapping[str, Any] | None = None, created_at: int | None = None) -> None:
         super().__init__(dict(data) if data is not None else None)
         self.sid = sid
         self.stored = data is not None
-        self.replaced: list[str] = []
         self.created_at = int(time.time()) if created_at is None else created_at
 
     def begin(self, sid: str) -> None:
-        """Go on as a session of its own that begins now, under the id *sid*; the one before ends when this is saved."""
+        """Go on under the id *sid* as a session that begins now; the one before ends when this is saved."""
+        self.move(sid)
+        self.created_at, self.not_after, self.labels, self.note = int(time.time()), None, {}, {}
+
+    def move(self, sid: str) -> None:
+        """Go on under the id *sid*; the old one ends when this is saved."""
         if self.stored:
-            self.replaced.append(self.sid)
-        self.sid, self.stored, self.created_at = sid, False, int(time.time())
+            self.replaced = (*self.replaced, (self.sid, self.version))
+        self.sid, self.stored, self.version, self.announced = sid, False, b"", False
         self.modified = True
+
+    def end(self, sid: str) -> None:
+        """Be an empty session of the id *sid* that nobody has seen: the one that this was has ended."""
+        dict.clear(self)
+        self.sid, self.stored, self.version, self.plaintext, self.announced = sid, False, b"", None, False
+        self.created_at, self.not_after, self.labels, self.note = int(time.time()), None, {}, {}
+        self.replaced = ()
+        self.modified = False
+
+    def limit(self, not_after: int) -> None:
+        """Let it end at *not_after* (Unix seconds), unless it ends earlier."""
+        if self.not_after is None or not_after < self.not_after:
+            self.not_after = not_after
+            self.modified = True
+
+    def ends_at(self, lifetime: int) -> int:
+        """When a session of *lifetime* seconds ends (Unix seconds)."""
+        end = self.created_at + lifetime
+        return end if self.not_after is None else min(end, self.not_after)
 
     def expires_in(self, lifetime: int) -> int:
         """Whole seconds until a session of *lifetime* seconds ends; zero or less when it has."""
-        return self.created_at + lifetime - int(time.time())
+        return self.ends_at(lifetime) - int(time.time())
 
 
 class UnavailableSession(Session):
@@ -59,24 +95,48 @@ class UnavailableSession(Session):
 
     __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = __bool__ = _unavailable
     get = setdefault = pop = popitem = update = clear = keys = values = items = _unavailable
+    move = limit = _unavailable
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    created_at: int
+    data: dict[str, Any]
+    not_after: int | None = None
+    labels: dict[str, int] = {}
+    note: dict[str, Any] = {}
+
+
+_decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 def encode(session: Session) -> bytes:
-    """Write what is kept of a session: when it began, and its data. Never pickle: reading must not run code.
+    """Write what is kept of a session: its life, what it is found by, its data. Never pickle: reading runs no code.
 
     :raises TypeError: a value is neither text, number, bytes, date, list nor dictionary.
     """
+    kept: tuple[Any, ...] = (session.created_at, dict(session))
+    if session.not_after is not None or session.labels:
+        kept += (session.not_after, session.labels, session.note)
     try:
-        return msgspec.msgpack.encode((session.created_at, dict(session)))
+        return msgspec.msgpack.encode(kept)
     except TypeError as error:
         raise TypeError(f"flask.session holds a value that cannot be kept: {error}") from None
 
 
-_decoder = msgspec.msgpack.Decoder(tuple[int, dict[str, Any]])
-
-
 def decode(sid: str, plaintext: bytes, lifetime: int) -> Session | None:
     """Read what `encode` wrote; None when its *lifetime* (seconds from the beginning) is over."""
-    created_at, data = _decoder.decode(plaintext)
-    session = Session(sid, data, created_at)
+    kept = _decoder.decode(plaintext)
+    session = Session(sid, kept.data, kept.created_at)
+    session.plaintext = plaintext
+    session.announced = True
+    if kept.not_after is not None:
+        session.not_after = kept.not_after
+    if kept.labels:
+        session.labels, session.note = kept.labels, kept.note
     return session if session.expires_in(lifetime) > 0 else None
+
+
+def data_of(plaintext: bytes) -> dict[str, Any]:
+    """The data alone of what `encode` wrote."""
+    data: dict[str, Any] = _decoder.decode(plaintext).data
+    return data

@@ -5,7 +5,6 @@ in Redis neither names a session's cookie nor opens without it.
 """
 
 import asyncio
-import hashlib
 import logging
 from datetime import timedelta
 
@@ -16,24 +15,29 @@ from flask_session.base import ServerSideSessionInterface
 from app.server import await_
 
 from .cookies import delete_cookie, set_cookie, vary_by_cookie
+from .entries import PREFIX, Entries, key_of, name_of, version_of
+from .index import Index
 from .keyring import KeyRing, Undecryptable
+from .merge import Resolve, merge
 from .model import Session, StoreUnavailable, UnavailableSession, decode, encode
-from .store import RedisStore
 
 log = logging.getLogger(__name__)
 
 _PURPOSE = "redis session"
+_ATTEMPTS = 100
 
 
 class RedisSessions(ServerSideSessionInterface):
-    """One GET for a request with a cookie, none without, a SET only for a changed session."""
+    """One command for a request with a cookie, none without, a compare-and-set only for a changed session."""
 
     session_class = Session
 
-    def __init__(self, app: Flask, keyring: KeyRing, store: RedisStore) -> None:
-        super().__init__(app, key_prefix="session:", use_signer=False, permanent=True, sid_length=32)
+    def __init__(self, app: Flask, keyring: KeyRing, entries: Entries, index: Index) -> None:
+        super().__init__(app, key_prefix=PREFIX, use_signer=False, permanent=True, sid_length=32)
+        self.resolvers: dict[str, Resolve] = {}
         self._keyring = keyring
-        self._store = store
+        self._entries = entries
+        self._index = index
         self._lifetime = int(app.permanent_session_lifetime.total_seconds())
 
     def open_session(self, app: Flask, request: Request) -> Session:
@@ -48,65 +52,155 @@ class RedisSessions(ServerSideSessionInterface):
             if session is not None:
                 return session
         # A new id even if one was sent: an id that we did not make must not become a session (fixation).
-        return Session(self._generate_sid(self.sid_length))
+        return Session(self._new_sid())
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
-        """Write a changed session, delete an emptied one, leave any other alone.
+        """Write a changed session, end an emptied one, leave any other alone.
 
         :raises StoreUnavailable: Redis does not take it.
         """
         if session.accessed:
             vary_by_cookie(response)
-        if not session.modified:
-            return
-        # Once only: the error page that a failure below ends in saves the session as well.
-        session.modified = False
-        name = app.config["SESSION_COOKIE_NAME"]
-        new = not session.stored
-        await_(self._write(session))
-        if session and new:
-            set_cookie(app, response, name, session.sid, session.expires_in(self._lifetime))
-        elif not session and name in flask.request.cookies:
-            delete_cookie(app, response, name)
+        if session.modified:
+            await_(self.save(session))
+        if session.stored:
+            if not session.announced:
+                session.announced = True
+                set_cookie(app, response, self._cookie(app), session.sid, session.expires_in(self._lifetime))
+        elif session.emptied and self._cookie(app) in flask.request.cookies:
+            delete_cookie(app, response, self._cookie(app))
 
     def regenerate(self, session: Session) -> None:
-        """Begin anew under another id; the old one is deleted together with the new one's first write."""
-        session.begin(self._generate_sid(self.sid_length))
+        """Begin anew under another id; the old one ends with the new one's first write."""
+        session.begin(self._new_sid())
 
-    async def _write(self, session: Session) -> None:
-        # All of it in one round trip, as commands of one turn of the loop are.
-        ended = session.replaced + ([session.sid] if session.stored and not session else [])
-        commands = [self._delete_session(self._get_store_id(sid)) for sid in ended]
-        if session:
-            lifetime = timedelta(seconds=session.expires_in(self._lifetime))
-            commands.append(self._upsert_session(lifetime, session, self._get_store_id(session.sid)))
-        await asyncio.gather(*commands)
-        session.replaced.clear()
+    def move(self, session: Session) -> None:
+        """Go on under another id; the old one ends with the new one's first write."""
+        session.move(self._new_sid())
 
-    def _get_store_id(self, sid: str) -> str:
-        return str(self.key_prefix) + hashlib.sha256(sid.encode()).hexdigest()
+    async def save(self, session: Session) -> bool:
+        """Write a changed session now; what others changed meanwhile is in it afterwards.
 
-    # Flask-Session's hooks, on the loop.
+        :returns: False if it has ended meanwhile. Nothing is written then, and it is empty.
+        :raises StoreUnavailable: Redis does not take it.
+        """
+        if not session.modified:
+            return True
+        # Once only: the error page that a failure ends in saves the session as well.
+        session.modified = False
+        if not session:
+            await self._empty(session)
+            return True
+        if await self._written(session):
+            return True
+        log.info("session not written: it ended while a request that changed it was running")
+        session.end(self._new_sid())
+        return False
 
-    async def _retrieve_session_data(self, store_id: str) -> bytes | None:
-        blob: bytes | None = await self._store.execute("GET", store_id)
-        return blob
+    async def reload(self, session: Session) -> bool:
+        """Bring what others wrote since it was read into *session*, which keeps its own changes.
 
-    async def _upsert_session(self, session_lifetime: timedelta, session: Session, store_id: str) -> None:
-        blob = self._keyring.seal(_PURPOSE, session.sid.encode(), encode(session))
-        seconds = max(int(session_lifetime.total_seconds()), 1)
-        # XX for one that was there: a slow request must not bring back what a logout deleted meanwhile.
-        condition = "XX" if session.stored else "NX"
-        if await self._store.execute("SET", store_id, blob, "EX", seconds, condition) is None:
-            log.info("session not written: it ended while a request that changed it was running")
+        :returns: False if it has ended meanwhile; it is empty then.
+        :raises StoreUnavailable: Redis does not answer.
+        """
+        if isinstance(session, UnavailableSession):
+            raise StoreUnavailable
+        if not session.stored:
+            return True
+        blob = await self._entries.read(key_of(name_of(session.sid)))
+        theirs = self._opened(session.sid, blob) if blob is not None else None
+        if blob is None or theirs is None:
+            session.end(self._new_sid())
+            return False
+        if version_of(blob) != session.version:
+            merge(session, theirs, self.resolvers)
+            session.version = theirs.version
+        return True
+
+    async def _written(self, session: Session) -> bool:
+        # The index first: what it refuses, and what is ended by it from then on, does not come to be.
+        if (
+            session.labels
+            and not session.stored
+            and not await self._index.add(session, session.ends_at(self._lifetime))
+        ):
+            return False
+        for sid, version in session.replaced:
+            if not await self._swapped(session, sid, version, ends=True):
+                return False
+        if not await self._swapped(session, session.sid, session.version, ends=False):
+            return False
         session.stored = True
+        replaced, session.replaced = session.replaced, ()
+        await self._index.remove(session.labels, [name_of(sid) for sid, _version in replaced])
+        return True
 
-    async def _delete_session(self, store_id: str) -> None:
-        await self._store.execute("DEL", store_id)
+    async def _swapped(self, session: Session, sid: str, version: bytes, *, ends: bool) -> bool:
+        key = self._get_store_id(sid)
+        for _attempt in range(_ATTEMPTS):
+            answer: bytes | bool
+            if ends:
+                answer = await self._entries.end(key, version)
+            else:
+                answer = await self._put(session, key, version)
+            if isinstance(answer, bool):
+                return answer
+            theirs = self._opened(sid, answer)
+            if theirs is None:
+                return False
+            merge(session, theirs, self.resolvers)
+            version = theirs.version
+        log.error("session not written: others write it all the time")
+        raise StoreUnavailable
+
+    async def _put(self, session: Session, key: str, version: bytes) -> bytes | bool:
+        plaintext = encode(session)
+        blob = self._keyring.seal(_PURPOSE, session.sid.encode(), plaintext)
+        answer = await self._entries.swap(key, version, blob, session.expires_in(self._lifetime))
+        if answer is True:
+            session.version, session.plaintext = version_of(blob), plaintext
+        return answer
+
+    async def _empty(self, session: Session) -> None:
+        # All of it in one round trip, as commands of one turn of the loop are.
+        ended = [sid for sid, _version in session.replaced] + ([session.sid] if session.stored else [])
+        names = [name_of(sid) for sid in ended]
+        await asyncio.gather(
+            self._index.remove(session.labels, names),
+            *(self._entries.delete(key_of(name)) for name in names),
+        )
+        session.end(self._new_sid())
+        session.emptied = True
+
+    def _new_sid(self) -> str:
+        sid: str = self._generate_sid(self.sid_length)
+        return sid
 
     def _opened(self, sid: str, blob: bytes) -> Session | None:
         try:
-            return decode(sid, self._keyring.open(_PURPOSE, sid.encode(), blob), self._lifetime)
+            session = decode(sid, self._keyring.open(_PURPOSE, sid.encode(), blob), self._lifetime)
         except Undecryptable:
             log.warning("session refused: its data in Redis cannot be decrypted")
             return None
+        if session is not None:
+            session.version = version_of(blob)
+        return session
+
+    @staticmethod
+    def _cookie(app: Flask) -> str:
+        name: str = app.config["SESSION_COOKIE_NAME"]
+        return name
+
+    # Flask-Session's hooks, on the loop.
+
+    def _get_store_id(self, sid: str) -> str:
+        return key_of(name_of(sid))
+
+    async def _retrieve_session_data(self, store_id: str) -> bytes | None:
+        return await self._entries.read(store_id)
+
+    async def _upsert_session(self, session_lifetime: timedelta, session: Session, store_id: str) -> None:
+        await self.save(session)
+
+    async def _delete_session(self, store_id: str) -> None:
+        await self._entries.delete(store_id)

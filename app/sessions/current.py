@@ -1,0 +1,151 @@
+"""What may be done with the current request's session, and with others by their labels; the same in both modes.
+
+In cookie mode nobody but the browser has a session, so what reaches for it from outside finds none.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from flask import Flask, current_app, session
+
+from .cookie import CookieSessions
+from .index import Index, Listed
+from .locks import Locks
+from .merge import Resolve
+from .model import Session
+from .redis import RedisSessions
+
+_TOMBSTONE_SECONDS = 3600
+
+
+def shared() -> bool:
+    """Whether sessions are kept in Redis, so that they can be found and ended from outside."""
+    return "session_index" in current_app.extensions
+
+
+def regenerate(*, continues: bool = False) -> None:
+    """Give the current session a new id, and end the old one: call it whenever rights grow.
+
+    Without it, a session id planted in a browser before login is the victim's session after it (OWASP session
+    fixation). Its life begins anew, as at a login, unless it *continues*.
+    """
+    if continues:
+        _interface().move(_session())
+    else:
+        _interface().regenerate(_session())
+
+
+def limit(not_after: int) -> None:
+    """Let the current session end at *not_after* (Unix seconds), unless it ends earlier."""
+    _session().limit(not_after)
+
+
+def ends_at() -> datetime:
+    """When the current session ends, whatever is done in it."""
+    lifetime = int(current_app.permanent_session_lifetime.total_seconds())
+    return datetime.fromtimestamp(_session().ends_at(lifetime), UTC)
+
+
+def sid_digest() -> str:
+    """What the current session is called: no secret, and the same as in `listed`."""
+    return hashlib.sha256(_session().sid.encode()).hexdigest()
+
+
+async def save() -> bool:
+    """Write the current session now, not with the response; what others changed meanwhile is in it afterwards.
+
+    :returns: False if it has ended meanwhile. Nothing is written then, and it is empty.
+    :raises StoreUnavailable: Redis does not take it.
+    """
+    return await _interface().save(_session())
+
+
+async def reload() -> bool:
+    """Bring what others wrote since the current session was read into it; its own changes stay.
+
+    :returns: False if it has ended meanwhile; it is empty then.
+    :raises StoreUnavailable: Redis does not answer.
+    """
+    return await _interface().reload(_session())
+
+
+def lock(name: str, *, lease: float = 10.0, wait: float = 30.0) -> AbstractAsyncContextManager[None]:
+    """Be the only holder of this session's lock *name* for an `async with` block, in the whole fleet.
+
+    :param lease: seconds after which a holder that died is replaced; renewed for one that lives.
+    :param wait: seconds to wait for it.
+    :raises LockTimeout: it is not to be had for so long.
+    :raises StoreUnavailable: Redis does not answer.
+    """
+    return _locks().hold(f"{sid_digest()} {name}", lease, wait)
+
+
+async def once(label: str, seconds: int) -> bool:
+    """Whether nobody in the fleet has asked this for *label* in the last so many seconds."""
+    return await _locks().once(label, seconds)
+
+
+def index(labels: Mapping[str, int], note: Mapping[str, Any] | None = None) -> None:
+    """Let the current session be found by these labels, from its next writing on.
+
+    :param labels: each with the time (Unix seconds) since when it holds. Where `end` was called for that time or a
+        later one the session is refused, with all labels.
+    :param note: what `listed` tells of it.
+    """
+    if not shared():
+        return
+    current = _session()
+    current.labels, current.note = dict(labels), dict(note or {})
+    current.modified = True
+
+
+async def end(label: str, *, at: int | None = None) -> int:
+    """End all sessions under *label*, also those that are about to be written and whose label holds since *at*.
+
+    :param at: Unix seconds; now unless given.
+    :returns: how many there were.
+    """
+    found = _index()
+    return 0 if found is None else await found.end(label, int(time.time()) if at is None else at, _TOMBSTONE_SECONDS)
+
+
+async def end_one(label: str, name: str) -> bool:
+    """End the session that `listed` calls *name*; False if there is none of it under *label*."""
+    found = _index()
+    return False if found is None else await found.end_one(label, name)
+
+
+async def listed(label: str) -> list[Listed]:
+    """The sessions under *label* that have not ended, the newest at the end."""
+    found = _index()
+    current = sid_digest()
+    return [] if found is None else [replace(one, current=one.name == current) for one in await found.listed(label)]
+
+
+def on_conflict(app: Flask, key: str, resolve: Resolve) -> None:
+    """Let `resolve(theirs, mine)` say what `flask.session[key]` is when two requests have both changed it.
+
+    None stands for a key that is not there. A key without such a function is what was written last.
+    """
+    cast(RedisSessions | CookieSessions, app.session_interface).resolvers[key] = resolve
+
+
+def _session() -> Session:
+    return cast(Session, session._get_current_object())  # type: ignore[attr-defined]
+
+
+def _interface() -> RedisSessions | CookieSessions:
+    return cast(RedisSessions | CookieSessions, current_app.session_interface)
+
+
+def _locks() -> Locks:
+    return cast(Locks, current_app.extensions["session_locks"])
+
+
+def _index() -> Index | None:
+    return current_app.extensions.get("session_index")

@@ -1,0 +1,131 @@
+"""One at a time, in this process or in the whole fleet, and things that happen once."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from .entries import PREFIX
+from .model import StoreUnavailable
+from .store import RedisStore
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+
+# KEYS: the lock. ARGV: the holder, milliseconds.
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+
+class LockTimeout(Exception):
+    """Others held the lock for longer than one would wait."""
+
+
+class Locks(Protocol):
+    """Locks by name, and things that happen once."""
+
+    def hold(self, name: str, lease: float, wait: float) -> AbstractAsyncContextManager[None]:
+        """Be the only holder of the lock *name* for the time of the block.
+
+        :param lease: seconds after which a holder that died is replaced.
+        :param wait: seconds to wait for the lock.
+        :raises LockTimeout: it is not to be had for so long.
+        """
+
+    async def once(self, name: str, seconds: int) -> bool:
+        """Whether this is the first call with *name* in that many seconds."""
+
+
+class LocalLocks:
+    """Locks among the requests of this process."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._once: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def hold(self, name: str, lease: float, wait: float) -> AsyncIterator[None]:
+        """As `Locks.hold`; a holder of this process ends with its request, so the *lease* is not needed."""
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = asyncio.Lock()
+        try:
+            async with asyncio.timeout(wait):
+                await lock.acquire()
+        except TimeoutError:
+            raise LockTimeout(name) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def once(self, name: str, seconds: int) -> bool:
+        """As `Locks.once`, for this process."""
+        now = time.monotonic()
+        self._once = {known: until for known, until in self._once.items() if until > now}
+        first = name not in self._once
+        self._once.setdefault(name, now + seconds)
+        return first
+
+
+class FleetLocks:
+    """Locks among all processes that share *store*."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        # Of each process at most one request asks Redis for the same lock.
+        self._here = LocalLocks()
+
+    @asynccontextmanager
+    async def hold(self, name: str, lease: float, wait: float) -> AsyncIterator[None]:
+        """As `Locks.hold`; the lease is renewed three times in its length while the block runs."""
+        deadline = time.monotonic() + wait
+        async with self._here.hold(name, lease, wait):
+            key, holder = _key("lock", name), secrets.token_hex(16)
+            milliseconds = int(lease * 1000)
+            while not await self._store.execute("SET", key, holder, "NX", "PX", milliseconds):
+                if time.monotonic() > deadline:
+                    raise LockTimeout(name)
+                await asyncio.sleep(random.uniform(0.5, 1.5) * _POLL_SECONDS)  # noqa: S311 - spreads, hides nothing
+            renewal = asyncio.create_task(self._renew(key, holder, lease))
+            try:
+                yield
+            finally:
+                renewal.cancel()
+                # A lease that cannot be given back ends by itself.
+                with contextlib.suppress(StoreUnavailable):
+                    await self._store.execute("EVAL", _RELEASE, 1, key, holder)
+
+    async def once(self, name: str, seconds: int) -> bool:
+        """As `Locks.once`, for all processes."""
+        return bool(await self._store.execute("SET", _key("once", name), 1, "NX", "EX", seconds))
+
+    async def _renew(self, key: str, holder: str, lease: float) -> None:
+        while True:
+            await asyncio.sleep(lease / 3)
+            with contextlib.suppress(StoreUnavailable):
+                if not await self._store.execute("EVAL", _RENEW, 1, key, holder, int(lease * 1000)):
+                    log.warning("a lock was lost: its holder was held up for longer than the lease")
+                    return
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{PREFIX}{kind}:{hashlib.sha256(name.encode()).hexdigest()}"
