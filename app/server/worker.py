@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, ClassVar
 
 from gunicorn.arbiter import Arbiter
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
@@ -72,7 +73,10 @@ class DrainingServer(Server):
         while True:
             # Once in any case: what was accepted in this turn is among the connections only in the next.
             await asyncio.sleep(TICK_SECONDS)
-            waiting = any(connection.cycle is None for connection in self.server_state.connections)
+            waiting = any(
+                isinstance(connection, HttpToolsProtocol) and connection.cycle is None
+                for connection in self.server_state.connections
+            )
             if not waiting or time.monotonic() >= patience:
                 return
 
