@@ -4,22 +4,25 @@ import { createServer } from 'node:https';
 
 import { loadConfiguration } from './lib/configuration.mjs';
 import { Identity } from './lib/identity.mjs';
-import { newSigningKey } from './lib/keys.mjs';
+import { keptSigningKey, newSigningKey } from './lib/keys.mjs';
 import { listenForKnobs } from './lib/knobs.mjs';
 import { listen } from './lib/listen.mjs';
 import { ConfigurationError, readOptions } from './lib/options.mjs';
+import { listenForTunnels } from './lib/tunnel.mjs';
 
 async function main() {
   const options = readOptions(process.argv.slice(2), process.env);
   const configuration = loadConfiguration(options.config, options.clients);
-  const keys = [await newSigningKey()];
+  const keys = [options.keyFile ? await keptSigningKey(options.keyFile) : await newSigningKey()];
   const server = tlsServer(options);
   const port = await listen(server, { host: options.host, port: options.port });
   const issuer = options.issuer ?? `https://localhost:${port}/`;
-  const identity = new Identity({ issuer, configuration, ca: options.ca, keys });
+  const identity = new Identity({ issuer, configuration, ca: options.ca, connectTo: options.connectTo, keys });
   server.on('request', (request, response) => identity.handle(request, response));
   const knobs = options.knobs === undefined ? undefined : await listenForKnobs(identity, options.knobs);
-  stopOnSignals([server, knobs?.server]);
+  const tunnel = options.tunnel === undefined ? undefined
+    : await listenForTunnels({ host: options.host, port: options.tunnel }, issuer, port);
+  stopOnSignals([server, knobs?.server, tunnel]);
   console.log(`identity provider ready: ${issuer}${knobs ? ` knobs: ${knobs.address}` : ''}`);
 }
 

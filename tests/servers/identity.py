@@ -146,8 +146,9 @@ def identity(
     knobs: bool = True,
     knob_port: int | None = None,
     port: int = 0,
+    options: Iterable[str] = (),
 ) -> Iterator[IdentityProvider]:
-    """The provider on a free port unless *port* is given.
+    """The provider on a free port unless *port* is given; *options* are further ones of its command line.
 
     *clients* are merged over those of identity.json by client_id; *users* are added to its users.
     The knobs are on a unix socket, or on *knob_port* of 127.0.0.1.
@@ -156,10 +157,10 @@ def identity(
     with tempfile.TemporaryDirectory(prefix="identity-") as name:
         folder = Path(name)
         _write_configuration(folder, list(clients), list(users))
-        options = ["--port", str(port)]
+        given = ["--port", str(port), *options]
         if knobs:
-            options += ["--knobs", str(folder / "knobs") if knob_port is None else str(knob_port)]
-        provider = _start(certificates, folder, options)
+            given += ["--knobs", str(folder / "knobs") if knob_port is None else str(knob_port)]
+        provider = _start(certificates, folder, given)
         try:
             yield provider
         finally:

@@ -28,10 +28,11 @@ export class Identity {
    * @param {string} parts.issuer with its trailing slash
    * @param {import('./configuration.mjs').Configuration} parts.configuration
    * @param {Buffer} [parts.ca] PEM
+   * @param {import('./options.mjs').Options['connectTo']} [parts.connectTo]
    * @param {import('jose').JWK[]} parts.keys the first one signs
    */
-  constructor({ issuer, configuration, ca, keys }) {
-    Object.assign(this, { issuer, configuration, ca, keys, accounts: new Accounts(configuration, issuer) });
+  constructor({ issuer, configuration, ca, connectTo, keys }) {
+    Object.assign(this, { issuer, configuration, ca, connectTo, keys, accounts: new Accounts(configuration, issuer) });
     this.#remake();
   }
 

@@ -18,6 +18,9 @@ const OPTIONS = {
   issuer: { variable: 'IDENTITY_ISSUER' },
   ca: { variable: 'IDENTITY_CA' },
   knobs: { variable: 'IDENTITY_KNOBS' },
+  'key-file': { variable: 'IDENTITY_KEY_FILE' },
+  tunnel: { variable: 'IDENTITY_TUNNEL' },
+  'connect-to': { variable: 'IDENTITY_CONNECT_TO' },
 };
 
 /**
@@ -31,6 +34,9 @@ const OPTIONS = {
  * @property {string} [issuer] with its trailing slash; `https://localhost:PORT/` unless given
  * @property {Buffer} [ca] PEM of the authorities trusted when delivering back-channel logout; Node's own unless given
  * @property {number | string} [knobs] loopback port or path of a unix socket
+ * @property {string} [keyFile] path of the file that keeps the signing key
+ * @property {number} [tunnel] port, on `host`, of the proxy that leads to this provider and nowhere else
+ * @property {{ authority: string, host: string, port: number }} [connectTo] where an app's public address really is
  */
 
 /**
@@ -54,6 +60,9 @@ export function readOptions(args, env) {
     issuer: issuer(value.issuer),
     ca: value.ca && read(value.ca),
     knobs: knobs(value.knobs),
+    keyFile: value['key-file'],
+    tunnel: value.tunnel === undefined ? undefined : port(value.tunnel, '--tunnel'),
+    connectTo: connectTo(value['connect-to']),
   };
 }
 
@@ -96,6 +105,15 @@ function port(text, option) {
 function knobs(text) {
   if (text === undefined) return undefined;
   return text.includes('/') ? text : port(text, '--knobs');
+}
+
+function connectTo(text) {
+  if (text === undefined) return undefined;
+  const [, authority, host, number] = /^([\w.-]+:\d{1,5})=([\w.-]+):(\d{1,5})$/.exec(text) ?? [];
+  if (!authority) {
+    throw new ConfigurationError(`--connect-to is ${JSON.stringify(text)}: give two addresses, for example localhost:8443=nginx:8443.`);
+  }
+  return { authority, host, port: port(number, '--connect-to') };
 }
 
 function issuer(text) {

@@ -10,7 +10,7 @@ import { errorPage, signOutPage, signedOutPage } from './pages.mjs';
 
 /** @param {import('./identity.mjs').Identity} identity @returns {Provider} */
 export function makeProvider(identity) {
-  const { issuer, configuration, accounts, storage, keys, ca, faults } = identity;
+  const { issuer, configuration, accounts, storage, keys, ca, connectTo, faults } = identity;
   const asking = new Set(configuration.clients.filter(({ consent }) => consent).map(({ client_id: id }) => id));
   const organizationOf = (grantId) => storage.get(`Organization:${grantId}`);
   const provider = new Provider(issuer, {
@@ -29,7 +29,7 @@ export function makeProvider(identity) {
     extraParams: auth0Parameters(accounts, configuration.connections),
     extraTokenClaims: (ctx, token) => accounts.extraClaims(token.accountId, organizationOf(token.grantId)),
     features: features(configuration),
-    fetch: fetchTrusting(ca),
+    fetch: fetchTrusting(ca, connectTo),
     findAccount: (ctx, subject) => accounts.find(subject) && {
       accountId: subject,
       claims: () => accounts.claims(subject, organizationOf(ctx.oidc.grant?.jti)),
