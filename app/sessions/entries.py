@@ -52,9 +52,13 @@ def version_of(blob: bytes) -> bytes:
     return blob[_VERSION]
 
 
-def ended() -> bytes:
-    """A mark that a session has ended; no two are the same, so that a mark which is sent twice is known."""
-    return _ENDED + os.urandom(16)
+def _mark(successor: str = "") -> bytes:
+    # No two are the same, so that one which is sent twice is known.
+    return _ENDED + os.urandom(16) + successor.encode()
+
+
+def _successor(found: bytes | None) -> str:
+    return found[_VERSION.stop :].decode() if found is not None and found.startswith(_ENDED) else ""
 
 
 class Entries:
@@ -85,17 +89,23 @@ class Entries:
             self._remember(key, time.monotonic())
         return answer if isinstance(answer, bytes) else bool(answer)
 
-    async def end(self, key: str, version: bytes) -> bytes | bool:
-        """End a session if it has this *version*; the same answers as `swap`'s."""
-        return await self.swap(key, version, ended(), _ENDED_SECONDS)
+    async def replace(self, key: str, version: bytes, successor: str) -> bytes | bool:
+        """End a session that has this *version* and goes on under the name *successor*; answers as `swap`."""
+        return await self.swap(key, version, _mark(successor), _ENDED_SECONDS)
 
-    async def end_whatever(self, key: str) -> None:
-        """End a session, also one that is only about to be written."""
-        await self._store.execute("SET", key, ended(), "EX", _ENDED_SECONDS)
+    async def end(self, name: str) -> None:
+        """End a session, also one that is only about to be written, and the one that it goes on as."""
+        while name:
+            found = await self._store.execute("SET", key_of(name), _mark(), "EX", _ENDED_SECONDS, "GET")
+            name = _successor(found)
 
-    async def delete(self, key: str) -> None:
-        """End a session that exists: who has read it finds that it is gone."""
-        await self._store.execute("DEL", key)
+    async def delete(self, name: str) -> None:
+        """End a session that was there, and the one that it goes on as: who has read it finds that it is gone."""
+        await self.end(_successor(await self._store.execute("GETDEL", key_of(name))))
+
+    async def lives(self, name: str) -> bool:
+        """Whether there is a session of this name."""
+        return await self._store.execute("GETRANGE", key_of(name), 0, 0) not in (b"", _ENDED)
 
     def _due(self, key: str) -> bool:
         # At most once a minute in this process: a renewal is a write, which Redis sends on to its replicas and its log.

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from .entries import PREFIX, Entries, key_of, name_of
+from .entries import PREFIX, Entries, name_of
 from .keyring import KeyRing, Undecryptable
 from .model import Session
 from .store import RedisStore
@@ -97,7 +97,7 @@ class Index:
         digests = self._digests(label)
         found = await asyncio.gather(*(self._marked(digest, at, seconds) for digest in digests))
         for digest, names in zip(digests, found, strict=True):
-            await asyncio.gather(*(self._entries.end_whatever(key_of(name)) for name in names))
+            await asyncio.gather(*(self._entries.end(name) for name in names))
             if names:
                 # Only now: if this is broken off, whoever tries again still finds them.
                 await self._forget(digest, names)
@@ -109,7 +109,7 @@ class Index:
         scores = await asyncio.gather(*(self._store.execute("ZSCORE", _keys(digest)[1], name) for digest in digests))
         if all(score is None for score in scores):
             return False
-        await self._entries.end_whatever(key_of(name))
+        await self._entries.end(name)
         await self.remove([label], [name])
         return True
 
@@ -122,11 +122,11 @@ class Index:
             if names:
                 sealed, *live = await asyncio.gather(
                     self._store.execute("HMGET", notes, *names),
-                    *(self._store.execute("EXISTS", key_of(name.decode())) for name in names),
+                    *(self._entries.lives(name.decode()) for name in names),
                 )
-                for raw, note, exists in zip(names, sealed, live, strict=True):
+                for raw, note, lives in zip(names, sealed, live, strict=True):
                     name = raw.decode()
-                    if exists:
+                    if lives:
                         found[name] = Listed(name, self._opened(label, name, note))
         return list(found.values())
 

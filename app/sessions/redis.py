@@ -45,14 +45,21 @@ class RedisSessions(ServerSideSessionInterface):
         sid = request.cookies.get(app.config["SESSION_COOKIE_NAME"])
         if sid:
             try:
-                blob = await_(self._retrieve_session_data(self._get_store_id(sid)))
+                session = await_(self.find(sid))
             except StoreUnavailable:
                 return UnavailableSession()
-            session = self._opened(sid, blob) if blob is not None else None
             if session is not None:
                 return session
         # A new id even if one was sent: an id that we did not make must not become a session (fixation).
         return Session(self._new_sid())
+
+    async def find(self, sid: str) -> Session | None:
+        """Read the session of this id; None where there is none, or none that is valid.
+
+        :raises StoreUnavailable: Redis does not answer.
+        """
+        blob = await self._retrieve_session_data(self._get_store_id(sid))
+        return None if blob is None else self._opened(sid, blob)
 
     def save_session(self, app: Flask, session: Session, response: Response) -> None:
         """Write a changed session, end an emptied one, leave any other alone.
@@ -107,12 +114,11 @@ class RedisSessions(ServerSideSessionInterface):
             raise StoreUnavailable
         if not session.stored:
             return True
-        blob = await self._entries.read(key_of(name_of(session.sid)))
-        theirs = self._opened(session.sid, blob) if blob is not None else None
-        if blob is None or theirs is None:
+        theirs = await self.find(session.sid)
+        if theirs is None:
             session.end(self._new_sid())
             return False
-        if version_of(blob) != session.version:
+        if theirs.version != session.version:
             merge(session, theirs, self.resolvers)
             session.version = theirs.version
         return True
@@ -126,21 +132,21 @@ class RedisSessions(ServerSideSessionInterface):
         ):
             return False
         for sid, version in session.replaced:
-            if not await self._swapped(session, sid, version, ends=True):
+            if not await self._swapped(session, sid, version, successor=name_of(session.sid)):
                 return False
-        if not await self._swapped(session, session.sid, session.version, ends=False):
+        if not await self._swapped(session, session.sid, session.version):
             return False
         session.stored = True
         replaced, session.replaced = session.replaced, ()
         await self._index.remove(session.labels, [name_of(sid) for sid, _version in replaced])
         return True
 
-    async def _swapped(self, session: Session, sid: str, version: bytes, *, ends: bool) -> bool:
+    async def _swapped(self, session: Session, sid: str, version: bytes, *, successor: str = "") -> bool:
         key = self._get_store_id(sid)
         for _attempt in range(_ATTEMPTS):
             answer: bytes | bool
-            if ends:
-                answer = await self._entries.end(key, version)
+            if successor:
+                answer = await self._entries.replace(key, version, successor)
             else:
                 answer = await self._put(session, key, version)
             if isinstance(answer, bool):
@@ -167,7 +173,7 @@ class RedisSessions(ServerSideSessionInterface):
         names = [name_of(sid) for sid in ended]
         await asyncio.gather(
             self._index.remove(session.labels, names),
-            *(self._entries.delete(key_of(name)) for name in names),
+            *(self._entries.delete(name) for name in names),
         )
         session.end(self._new_sid())
         session.emptied = True
@@ -203,4 +209,4 @@ class RedisSessions(ServerSideSessionInterface):
         await self.save(session)
 
     async def _delete_session(self, store_id: str) -> None:
-        await self._entries.delete(store_id)
+        await self._entries.delete(store_id.removeprefix(PREFIX))

@@ -1,0 +1,322 @@
+"""Requests of several users on the same sessions, interleaved command by command in a real Redis, in any order.
+
+The invariants, checked after each command:
+
+1. A session that has ended stays ended: by its own logout, by its label, by its name, or by going on under another id.
+2. A login whose label is ended while it is under way does not come to be; one that begins later does.
+3. What a request changed is there once its write has succeeded, whatever others wrote in between, until somebody
+   changes the same key: different keys both survive, of the same key the later write does.
+4. Of two tokens the newer one stays, whichever was written last.
+5. A session holds nothing of another user.
+6. A session that lives stands under its labels, so that it can be ended.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from app.server import LoopFlask
+from app.sessions.entries import Entries, key_of, name_of
+from app.sessions.index import Index
+from app.sessions.keyring import KeyRing
+from app.sessions.model import Session
+from app.sessions.redis import RedisSessions
+from tests.servers.redis import RedisServer
+
+Result = Callable[[], Any]
+
+
+class SteppedStore:
+    """Sends a command when the test says so."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.waiting: list[tuple[asyncio.Task[Any] | None, tuple[Any, ...], asyncio.Future[Any]]] = []
+        self._client = redis.client
+
+    async def execute(self, *command: Any) -> Any:
+        answer = asyncio.get_running_loop().create_future()
+        self.waiting.append((asyncio.current_task(), command, answer))
+        return await answer
+
+    def send(self, position: int) -> asyncio.Task[Any] | None:
+        """Send the command at *position* of those that wait, and tell whose it was."""
+        task, command, answer = self.waiting.pop(position)
+        answer.set_result(raw(self._client, *command))
+        return task
+
+
+def raw(client: Any, *command: Any) -> Any:
+    """Redis' own answer, with nothing of the client's."""
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    finally:
+        client.connection_pool.release(connection)
+
+
+@dataclass
+class Life:
+    """One login's session, whatever its id is."""
+
+    user: str
+    labels: dict[str, int]
+    data: dict[str, Any] = field(default_factory=dict)
+    sids: list[str] = field(default_factory=list)
+    """Ids that it had, has, or may get."""
+    cookie: str | None = None
+    """The id that the browser was told."""
+    disturbed: bool = False
+    """Whether anything has begun that ends it, or its id."""
+
+
+@dataclass(eq=False)
+class Request:
+    """A request that is under way."""
+
+    life: Life
+    session: Session
+    changed: dict[str, Any] = field(default_factory=dict)
+    leaves: bool = False
+    task: "asyncio.Task[bool] | None" = None
+
+
+class Interleavings(RuleBasedStateMachine):
+    """What may happen, in any order."""
+
+    redis: RedisServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis.client.flushall()
+        app = LoopFlask("interleaved")
+        self.loop = asyncio.new_event_loop()
+        self.store = SteppedStore(self.redis)
+        keyring = KeyRing(["a secret of the test " * 2])
+        entries = Entries(self.store, 10**6, 10**6)  # type: ignore[arg-type]
+        self.index = Index(self.store, keyring, entries)  # type: ignore[arg-type]
+        self.sessions = RedisSessions(app, keyring, entries, self.index)
+        self.sessions.resolvers["token"] = lambda theirs, mine: max(theirs or 0, mine or 0)
+        self.requests: list[Request] = []
+        self.lives: list[Life] = []
+        self.endings: dict[asyncio.Task[Any], tuple[str, int | str]] = {}
+        self.ended_labels: list[tuple[str, int]] = []
+        self.ended_sids: set[str] = set()
+        self.owners: dict[asyncio.Task[Any] | None, Request] = {}
+        self.clock = 1
+        self.serial = 0
+
+    def teardown(self) -> None:
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.settle()
+        self.loop.close()
+
+    # What people and their browsers do.
+
+    @rule(user=st.sampled_from(["jane", "eve"]))
+    def log_in(self, user: str) -> None:
+        self.clock += 1
+        self.serial += 1
+        session = Session(self.sessions._new_sid())
+        session.update(user=user, token=self.serial)
+        self.sessions.regenerate(session)
+        labels = {f"sub:{user}": self.clock, f"sid:{self.clock}": 0}
+        session.labels, session.note = labels, {"browser": user}
+        life = Life(user, labels)
+        life.sids.append(session.sid)
+        self.lives.append(life)
+        self.begin(Request(life, session, dict(session)))
+
+    @precondition(lambda self: self.signed_in())
+    @rule(data=st.data())
+    def open(self, data: st.DataObject) -> None:
+        life = data.draw(st.sampled_from(self.signed_in()))
+        session = self.run(self.sessions.find(life.cookie))
+        if session is not None:
+            assert session["user"] == life.user
+            self.requests.append(Request(life, session))
+
+    @precondition(lambda self: self.idle())
+    @rule(data=st.data(), key=st.sampled_from(["a", "b"]))
+    def change(self, data: st.DataObject, key: str) -> None:
+        request = data.draw(st.sampled_from(self.idle()))
+        self.serial += 1
+        request.session[key] = request.changed[key] = self.serial
+
+    @precondition(lambda self: self.idle())
+    @rule(data=st.data())
+    def refresh(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(self.idle()))
+        self.serial += 1
+        request.session["token"] = request.changed["token"] = self.serial
+
+    @precondition(lambda self: self.idle())
+    @rule(data=st.data(), new_id=st.booleans())
+    def save(self, data: st.DataObject, new_id: bool) -> None:
+        request = data.draw(st.sampled_from(self.idle()))
+        self.requests.remove(request)
+        if new_id:
+            self.sessions.move(request.session)
+            request.life.disturbed = True
+        self.begin(request)
+
+    @precondition(lambda self: self.idle())
+    @rule(data=st.data())
+    def log_out(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(self.idle()))
+        self.requests.remove(request)
+        request.session.clear()
+        self.sessions.regenerate(request.session)
+        request.leaves = request.life.disturbed = True
+        self.begin(request)
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data())
+    def end_label(self, data: st.DataObject) -> None:
+        self.clock += 1
+        label = data.draw(st.sampled_from(sorted({label for life in self.lives for label in life.labels})))
+        for life in self.lives:
+            life.disturbed = life.disturbed or label in life.labels
+        task = self.loop.create_task(self.index.end(label, self.clock, 3600))
+        self.endings[task] = (label, self.clock)
+        self.settle()
+
+    @precondition(lambda self: self.signed_in())
+    @rule(data=st.data())
+    def end_one(self, data: st.DataObject) -> None:
+        life = data.draw(st.sampled_from(self.signed_in()))
+        life.disturbed = True
+        assert life.cookie is not None
+        task = self.loop.create_task(self.index.end_one(f"sub:{life.user}", name_of(life.cookie)))
+        self.endings[task] = ("", life.cookie)
+        self.settle()
+
+    @precondition(lambda self: self.store.waiting)
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        self.send(data.draw(st.integers(0, len(self.store.waiting) - 1)))
+
+    # What must hold.
+
+    @invariant()
+    def what_has_ended_stays_ended(self) -> None:
+        for sid in self.ended_sids:
+            assert not self.lives_in_redis(sid)
+        for label, at in self.ended_labels:
+            for life in self.lives:
+                if life.labels.get(label, at + 1) <= at:
+                    assert not any(map(self.lives_in_redis, life.sids)), label
+
+    @invariant()
+    def what_lives_is_what_was_written(self) -> None:
+        for life in self.lives:
+            live = [sid for sid in life.sids if self.lives_in_redis(sid)]
+            assert len(live) <= 1
+            if live:
+                blob = raw(self.redis.client, "GET", key_of(name_of(live[0])))
+                session = self.sessions._opened(live[0], blob)
+                assert session is not None
+                assert dict(session) == life.data
+                for label in life.labels:
+                    listed = self.run(self.index.listed(label))
+                    assert name_of(live[0]) in [one.name for one in listed]
+                    assert all(one.note == {"browser": life.user} for one in listed)
+
+    # How the test does it.
+
+    def idle(self) -> list[Request]:
+        return self.requests
+
+    def signed_in(self) -> list[Life]:
+        return [life for life in self.lives if life.cookie is not None]
+
+    def unborn(self, life: Life) -> set[str]:
+        """Ids that requests which are under way may still give it."""
+        return {request.session.sid for request in self.owners.values() if request.life is life}
+
+    def begin(self, request: Request) -> None:
+        request.task = self.loop.create_task(self.sessions.save(request.session))
+        if request.session.sid not in request.life.sids and not request.leaves:
+            request.life.sids.append(request.session.sid)
+        self.owners[request.task] = request
+        self.settle()
+
+    def send(self, position: int) -> None:
+        before = {sid: self.value(sid) for life in self.lives for sid in life.sids}
+        task = self.store.send(position)
+        for sid, was in before.items():
+            now = self.value(sid)
+            if now != was and now is not None and not now.startswith(b"\0"):
+                # This command wrote it: from here on its changes count.
+                request = self.owners[task]
+                assert sid in request.life.sids
+                data = request.life.data
+                newest = max(data.get("token", 0), request.changed.get("token", 0))
+                data.update(request.changed, token=newest)
+        self.settle()
+
+    def settle(self) -> None:
+        """Run all tasks until each waits for Redis, and note what has come to an end."""
+        for _ in range(10):
+            self.loop.run_until_complete(asyncio.sleep(0))
+        for task, request in list(self.owners.items()):
+            if task is not None and task.done() and not task.cancelled():
+                del self.owners[task]
+                life = request.life
+                if request.leaves:
+                    self.ended_sids.update(life.sids)
+                    life.cookie = None
+                elif task.result():
+                    self.ended_sids.update(set(life.sids) - {request.session.sid} - self.unborn(life))
+                    life.cookie = request.session.sid
+                else:
+                    assert life.disturbed, "refused without a reason"
+                    assert not request.session
+        for task, (label, what) in list(self.endings.items()):
+            if task.done() and not task.cancelled():
+                del self.endings[task]
+                if isinstance(what, int):
+                    self.ended_labels.append((label, what))
+                elif task.result():
+                    self.ended_sids.add(what)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it at once, with its own commands ahead of all others."""
+        task = self.loop.create_task(coroutine)
+        others = len(self.store.waiting)
+        while not task.done():
+            for _ in range(5):
+                self.loop.run_until_complete(asyncio.sleep(0))
+            while len(self.store.waiting) > others:
+                self.store.send(others)
+        return task.result()
+
+    def value(self, sid: str) -> bytes | None:
+        found: bytes | None = raw(self.redis.client, "GET", key_of(name_of(sid)))
+        return found
+
+    def lives_in_redis(self, sid: str) -> bool:
+        value = self.value(sid)
+        return value is not None and not value.startswith(b"\0")
+
+
+def test_any_interleaving_keeps_the_invariants(redis: RedisServer) -> None:
+    Interleavings.redis = redis
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Interleavings,
+        settings=settings(
+            max_examples=80,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
