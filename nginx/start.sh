@@ -33,6 +33,22 @@ number() {
 	echo "$1" | { IFS=. read -r major minor patch && echo $((major * 1000000 + minor * 1000 + ${patch:-0})); }
 }
 
+certificates() {
+	cksum $NGINX_CERTIFICATE $NGINX_CERTIFICATE_KEY 2>&1
+}
+
+# Hang up on nginx whenever the certificates are others than $1; ends with it. A pair that is half written is refused by
+# nginx, which goes on with the one it has, and the other half is the next change.
+watch() {
+	while sleep "$NGINX_RELOAD_SECONDS" && kill -0 $$; do
+		# Before nginx has written it, the signal would end it.
+		[ -s "$run/nginx.pid" ] || continue
+		now=$(certificates) || true
+		[ "$now" = "$1" ] || kill -HUP $$
+		set -- "$now"
+	done
+}
+
 name='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?'
 address='[0-9.]+|\[[0-9A-Fa-f:.]+\]'
 path='/[A-Za-z0-9._/@+-]+'
@@ -57,6 +73,7 @@ setting NGINX_CLIENT_TIMEOUT_SECONDS 10 '[1-9][0-9]{0,3}' 10
 setting NGINX_UPSTREAM_TIMEOUT_SECONDS 35 '[1-9][0-9]{0,3}' 35
 setting NGINX_CLIENT_REQUESTS 128 '[1-9][0-9]{0,4}' 128
 setting NGINX_LOGIN_RATE 5r/s '[1-9][0-9]*r/[sm]' 5r/s
+setting NGINX_RELOAD_SECONDS 0 '0|[1-9][0-9]{0,4}' 30
 
 if [ "$NGINX_PROXY_PROTOCOL" = on ] && [ -z "$NGINX_TRUSTED_PROXIES" ]; then
 	problem 'NGINX_PROXY_PROTOCOL is on: NGINX_TRUSTED_PROXIES must say whose word counts; an example is 10.0.0.0/8'
@@ -143,5 +160,11 @@ echo "listen 127.0.0.1:$NGINX_STATUS_PORT;" >"$run/site/listen-status.conf"
 	# Not for the exporter's server, hence not for all.
 	echo "limit_conn clients $NGINX_CLIENT_REQUESTS;"
 } >"$run/site/server.conf"
+
+if [ "$NGINX_RELOAD_SECONDS" -ne 0 ] && [ $# -eq 0 ]; then
+	rm -f "$run/nginx.pid"
+	# Twice in the background: nginx expects no child but its own.
+	(watch "$(certificates)" </dev/null >/dev/null 2>&1 &)
+fi
 
 exec "$nginx" -p "$run" -c "$run/nginx.conf" -e stderr -g "daemon off; worker_processes $NGINX_WORKERS;" "$@"

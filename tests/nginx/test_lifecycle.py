@@ -1,9 +1,11 @@
 """nginx as a process: unprivileged, writing only where it may, stopping and reloading without losing a request."""
 
+import contextlib
 import os
 import pwd
 import re
 import signal
+import ssl
 import stat
 import threading
 from collections.abc import Iterator
@@ -135,6 +137,42 @@ def test_reloads_under_load_lose_no_request(run_site: RunSite) -> None:
             thread.join()
         assert failures == []
         assert set(statuses) == {200}
+
+
+def served_certificate(site: Site) -> bytes | None:
+    with site.tls() as client:
+        assert isinstance(client.socket, ssl.SSLSocket)
+        return client.socket.getpeercert(binary_form=True)
+
+
+def test_a_certificate_that_changed_is_read_again_without_a_signal(run_site: RunSite) -> None:
+    with run_site(NGINX_RELOAD_SECONDS="1") as site:
+        before = served_certificate(site)
+        site.server.certify(site.ca.issue(stem="next"))
+        wait_until(lambda: served_certificate(site) != before, "the other certificate")
+        after = served_certificate(site)
+        (site.server.folder / "tls-0.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+        site.server.wait_for_error("cannot load certificate")
+        assert served_certificate(site) == after
+        assert site.get("/").status == 200
+
+
+def test_who_watches_the_certificates_ends_with_nginx(run_site: RunSite) -> None:
+    with run_site(NGINX_RELOAD_SECONDS="1") as site:
+        assert site.server.process is not None
+        group = site.server.process.pid
+
+        def members() -> int:
+            count = 0
+            for process in Path("/proc").glob("[0-9]*/stat"):
+                with contextlib.suppress(OSError):
+                    count += int(process.read_text().rpartition(")")[2].split()[2]) == group
+            return count
+
+        assert members() > 1 + len(site.server.workers())
+        site.server.process.send_signal(signal.SIGQUIT)
+        assert site.server.process.wait(30) == 0
+        wait_until(lambda: members() == 0, "the end of its process group")
 
 
 def test_the_status_for_the_exporter_is_on_loopback_and_nothing_else_is_there(site: Site) -> None:

@@ -164,8 +164,13 @@ class Nginx:
         return [int(child) for child in children.read_text().split()] if children.exists() else []
 
     def _accepting(self) -> list[int]:
-        titles = {pid: Path(f"/proc/{pid}/cmdline") for pid in self.workers()}
-        return [pid for pid, title in titles.items() if title.exists() and b"shutting down" not in title.read_bytes()]
+        accepting = []
+        for pid in self.workers():
+            # One that ends at this moment has a file of its title, which cannot be read.
+            with suppress(OSError):
+                if b"shutting down" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    accepting.append(pid)
+        return accepting
 
     def stop(self) -> None:
         """Stop it without waiting for its clients."""
