@@ -57,8 +57,27 @@ class Settings(BaseSettings):
     auth0_client_id: str = Field(
         description="Client ID of the Regular Web Application in Auth0.", examples=["k5u3o2fiAA8XweXEEX604KCwCjzjtMU6"]
     )
-    auth0_client_secret: SecretStr = Field(
-        description="Client secret of the same application.",
+    auth0_client_assertion_key: SecretStr | None = Field(
+        None,
+        description="Private key (PKCS #8 PEM) of the application, in place of a client secret: each call is signed "
+        "with it (`private_key_jwt`).",
+        examples=["a file, by AUTH0_CLIENT_ASSERTION_KEY_FILE"],
+    )
+    auth0_client_assertion_algorithm: Literal["RS256", "RS384", "PS256"] = Field(
+        "RS256", description="How that key signs, as entered at Auth0."
+    )
+    auth0_client_certificate: str | None = Field(
+        None,
+        description="Certificate chain (PEM) of the application, in place of a client secret: it is shown at each call "
+        "(mTLS).",
+        examples=["/run/auth0/tls.crt"],
+    )
+    auth0_client_certificate_key: str | None = Field(
+        None, description="Its private key (PEM).", examples=["/run/auth0/tls.key"]
+    )
+    auth0_client_secret: SecretStr | None = Field(
+        None,
+        description="Client secret of the same application; required, unless there is a key or a certificate.",
         examples=["the value under Applications → Settings in Auth0"],
     )
     auth0_secret: Secrets = Field(
@@ -83,7 +102,28 @@ class Settings(BaseSettings):
         description="Authorization parameters that a `/login` link may carry; any other is ignored.",
         examples=["screen_hint,organization,invitation"],
     )
+    auth0_pushed_authorization_requests: bool = Field(
+        False, description="Send a login's parameters to Auth0 directly, not through the browser (PAR)."
+    )
+    auth0_logout_federated: bool = Field(
+        False, description="A logout also ends the session at the identity provider behind Auth0."
+    )
     auth0_timeout_seconds: Seconds = Field(5.0, description="How long one request to Auth0 may take.", examples=["5"])
+    auth0_keys_seconds: Seconds = Field(
+        600.0,
+        description="How long Auth0's metadata and keys are used before they are fetched again. A new key is fetched "
+        "when it is met, and while Auth0 is down the last ones stay in use for a day.",
+        examples=["600"],
+    )
+    auth0_clock_leeway_seconds: float = Field(
+        10.0, description="By how much Auth0's clock and ours may differ.", examples=["10"], ge=0, le=300
+    )
+    auth0_proxy_url: SecretStr | None = Field(
+        None,
+        description="Proxy for calls to Auth0 and, by `auth0.http_client()`, to APIs. Unless set, `HTTPS_PROXY` and "
+        "`NO_PROXY` count.",
+        examples=["http://user:password@proxy.example.com:3128"],
+    )
 
     session_backend: Literal["redis", "cookie"] = Field(
         "redis", description="Where sessions are kept: in Redis, or encrypted in the browser's cookies."
@@ -184,10 +224,35 @@ class Settings(BaseSettings):
         settings_rules.credential(value)
         return value
 
+    @field_validator("auth0_client_assertion_key")
+    @classmethod
+    def _assertion_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            settings_rules.private_key(value.get_secret_value())
+        return value
+
+    @field_validator("auth0_client_certificate_key")
+    @classmethod
+    def _client_key_with_certificate(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if bool(value) != bool(info.data.get("auth0_client_certificate")):
+            raise ValueError("and AUTH0_CLIENT_CERTIFICATE must be set together")
+        return value
+
     @field_validator("auth0_client_secret")
     @classmethod
-    def _client_secret(cls, value: SecretStr) -> SecretStr:
-        settings_rules.credential(value.get_secret_value())
+    def _client_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # One that is there but wrong is not in the data, and has a problem of its own.
+        others = ("auth0_client_assertion_key", "auth0_client_certificate")
+        settings_rules.one_credential(value is not None, [name.upper() for name in others if info.data.get(name, name)])
+        if value is not None:
+            settings_rules.credential(value.get_secret_value())
+        return value
+
+    @field_validator("auth0_proxy_url")
+    @classmethod
+    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            settings_rules.proxy_url(value.get_secret_value())
         return value
 
     @field_validator("auth0_secret")
@@ -254,6 +319,12 @@ class Settings(BaseSettings):
     def origin(self) -> str:
         """The app's own origin, `scheme://host[:port]`: the callback URL without its path."""
         return self.auth0_redirect_uri.removesuffix(settings_rules.CALLBACK_PATH)
+
+    @property
+    def client_certificate(self) -> tuple[str, str] | None:
+        """Paths of the certificate that is shown to Auth0, and of its key."""
+        certificate, key = self.auth0_client_certificate, self.auth0_client_certificate_key
+        return (certificate, key) if certificate and key else None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 CALLBACK_PATH = "/callback"
 SECRET_MINIMUM = 32
+RSA_MINIMUM = 2048
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # The protocol's own parameters (OpenID Connect Core 3.1.2.1, RFC 7636): a link that could set them would undo the
 # login's protection or widen what a token may do.
@@ -57,6 +58,37 @@ def credential(text: str) -> None:
         raise ValueError("is empty or has spaces around it")
     if text.startswith("your_"):
         raise ValueError("still has the placeholder of the guide")
+
+
+def one_credential(secret: bool, others: Sequence[str]) -> None:
+    """The client secret, or one of what takes its place."""
+    if not secret and not others:
+        raise ValueError("is missing")
+    given = [*(["it"] if secret else []), *others]
+    if len(given) > 1:
+        raise ValueError(f"is one of several ways to authenticate that are set ({', '.join(given)}): keep one of them")
+
+
+def private_key(text: str) -> None:
+    """An RSA private key in PEM, without a passphrase."""
+    # Here, so that the settings' table does not wait for it.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_private_key(text.encode(), None)
+    except (ValueError, TypeError):
+        raise ValueError("is not a private key in PEM, without a passphrase") from None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < RSA_MINIMUM:
+        raise ValueError(f"is not an RSA key of at least {RSA_MINIMUM} bits")
+
+
+def proxy_url(text: str) -> None:
+    """The URL of an HTTP proxy. Its password is never in the sentence."""
+    url = _split(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/") or url.query:
+        raise ValueError("is not a URL of the form http://host:port")
+    port_of(text)
 
 
 def key_ring(texts: Sequence[str], client_secret: str | None) -> None:

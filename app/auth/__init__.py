@@ -14,6 +14,7 @@
 from typing import cast
 
 from flask import current_app
+from pydantic import SecretStr
 from werkzeug.local import LocalProxy
 
 from app.server import LoopFlask
@@ -50,16 +51,28 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     client = Auth0Client(
         domain=settings.auth0_domain,
         client_id=settings.auth0_client_id,
-        client_secret=settings.auth0_client_secret.get_secret_value(),
+        client_secret=_plain(settings.auth0_client_secret),
+        client_assertion_signing_key=_plain(settings.auth0_client_assertion_key),
+        client_assertion_signing_alg=settings.auth0_client_assertion_algorithm,
+        client_certificate=settings.client_certificate,
         secret=secret,
         redirect_uri=settings.auth0_redirect_uri,
         state_store=FlaskSessionStateStore(secret=secret),
         transaction_store=FlaskSessionTransactionStore(secret=secret),
         authorization_params={"scope": settings.auth0_scope}
         | ({"audience": settings.auth0_audience} if settings.auth0_audience else {}),
+        pushed_authorization_requests=settings.auth0_pushed_authorization_requests,
         timeout=settings.auth0_timeout_seconds,
+        leeway=settings.auth0_clock_leeway_seconds,
+        keys_seconds=settings.auth0_keys_seconds,
+        proxy=_plain(settings.auth0_proxy_url),
     )
+    app.config["AUTH0_LOGOUT_FEDERATED"] = settings.auth0_logout_federated
     app.extensions["auth0"] = client
     app.on_stop(client.close)
     app.register_blueprint(routes)
     token_errors.init_app(app)
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

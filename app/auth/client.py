@@ -1,43 +1,47 @@
-"""The SDK's client with what a server needs of it: one TLS context, and time limits on every call."""
+"""The SDK's client as pages use it: `auth0.get_user()` and the rest of the guide's table."""
 
-import warnings
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-import httpx
-from authlib.deprecate import AuthlibDeprecationWarning
+import jwt
+from auth0_server_python.auth_types import StartInteractiveLoginOptions, StateData, UserClaims
 
-with warnings.catch_warnings():
-    # authlib announces its move to httpx2 at every start; the SDK is on httpx, so authlib stays there too.
-    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
-    from auth0_server_python.auth_server.server_client import ServerClient
-    from auth0_server_python.auth_types import UserClaims
-    from authlib.integrations.httpx_client import AsyncOAuth2Client
-
+from . import logins
+from .provider import ProviderClient
 from .stores import FlaskSessionStateStore
 
 # A claim that the user does not have reads as None, as it does with the SDK.
 _NO_CLAIMS = dict.fromkeys(UserClaims.model_fields)
 
 
-class Auth0Client(ServerClient):
-    """A `ServerClient` whose calls to Auth0 share a TLS context and end after *timeout* seconds.
+class Auth0Client(ProviderClient):
+    """A `ServerClient` for one server process (`ProviderClient`), whose logins send a nonce and insist on it."""
 
-    The SDK makes an HTTP client for each call, and each would load the certificate bundle again: 15 ms of a blocked
-    loop. `SSL_CERT_FILE` and `SSL_CERT_DIR` name other authorities than the usual ones.
-    """
+    async def start_interactive_login(
+        self, options: StartInteractiveLoginOptions | None = None, store_options: dict[str, Any] | None = None
+    ) -> str:
+        """The SDK's, with a nonce (OpenID Connect Core 3.1.2.1)."""
+        options = options or StartInteractiveLoginOptions()
+        login = logins.Login.begin(options.app_state)
+        options = options.model_copy(update={"app_state": login.keep()})
+        with logins.in_progress(login):
+            url: str = await super().start_interactive_login(options, store_options)
+        return url
 
-    def __init__(self, *, timeout: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._tls = httpx.create_ssl_context()
-        self._timeout = timeout
-        # The client of the code exchange, which the SDK makes with neither of the two.
-        self._oauth = AsyncOAuth2Client(
-            client_id=options["client_id"],
-            client_secret=options["client_secret"],
-            headers=self._telemetry_headers,
-            verify=self._tls,
-            timeout=timeout,
+    async def complete_interactive_login(self, url: str, store_options: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The SDK's, for an ID token that answers this very login."""
+        state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+        # The SDK reads it once more; without one it says what is missing.
+        transaction = state and await self._transaction_store.get(
+            f"{self._transaction_identifier}:{state}", options=store_options
         )
+        login = logins.Login.kept(transaction.app_state) if transaction else None
+        with logins.in_progress(login):
+            result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
+        result.pop("app_state", None)
+        if login is not None and login.app_state:
+            result["app_state"] = login.app_state
+        return result
 
     async def get_user(self, store_options: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """The SDK's `get_user`, on what the store holds: None unless somebody is signed in, else all of their claims.
@@ -55,13 +59,26 @@ class Auth0Client(ServerClient):
         claims: dict[str, Any] | None = state.get("user")
         return None if claims is None else {**_NO_CLAIMS, **claims}
 
-    def http_client(self) -> httpx.AsyncClient:
-        """A client for calls to an API with a user's access token; use it with `async with`."""
-        return httpx.AsyncClient(verify=self._tls, timeout=self._timeout)
+    @property
+    def _default_authorization_params(self) -> dict[str, Any]:
+        # The SDK drops a nonce that is passed to a login, but sends all that is set here, pushed (PAR) or not.
+        login = logins.current()
+        return self._authorization_params | ({"nonce": login.nonce} if login else {})
 
-    async def close(self) -> None:
-        """Close the connections that are kept open."""
-        await self._oauth.aclose()
+    @_default_authorization_params.setter
+    def _default_authorization_params(self, parameters: dict[str, Any]) -> None:
+        self._authorization_params = parameters
+
+    async def _persist_session_from_token_response(self, **login: Any) -> StateData:
+        # The ID token has been verified by now, and nothing has been stored.
+        answered = logins.current()
+        if answered is not None:
+            claims = login.get("id_token_claims")
+            if claims is None:
+                raise jwt.InvalidTokenError("the login brought no ID token")
+            answered.check(claims)
+        state: StateData = await super()._persist_session_from_token_response(**login)
+        return state
 
     def _find_matching_token_set(
         self, token_sets: list[dict[str, Any]], audience: str | None, scope: str | None
@@ -73,12 +90,6 @@ class Auth0Client(ServerClient):
         granted = [{**token_set, "scope": token_set.get("scope") or asked_at_login} for token_set in token_sets]
         found: dict[str, Any] | None = super()._find_matching_token_set(granted, audience, wanted)
         return found
-
-    def _get_http_client(self, **options: Any) -> httpx.AsyncClient:
-        client: httpx.AsyncClient = super()._get_http_client(
-            **{"verify": self._tls, "timeout": self._timeout, **options}
-        )
-        return client
 
 
 def _rights(scope: str | None) -> str:

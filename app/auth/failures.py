@@ -1,5 +1,6 @@
 """What can go wrong with a login, told apart: what the person reads, what the log says, with which status."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import httpx
 import jwt
 from auth0_server_python.error import (
     ApiError,
+    ConfigurationError,
     IssuerValidationError,
     MissingRequiredArgumentError,
     MissingTransactionError,
@@ -46,8 +48,7 @@ UNKNOWN_KEY = Failure(
     "unknown_key",
     502,
     "Signing in is not possible right now",
-    # The SDK keeps the keys for that long.
-    "The sign-in service has changed its keys. Please try again in ten minutes.",
+    "The sign-in service has changed its keys. Please try again in a minute.",
 )
 CLOCK = Failure(
     "clock_skew",
@@ -81,8 +82,10 @@ _BY_CODE = {
 _BY_EXCEPTION: tuple[tuple[tuple[type[BaseException], ...], Failure], ...] = (
     ((MissingTransactionError, MissingRequiredArgumentError, SessionExpiredError), EXPIRED),
     ((OrganizationTokenValidationError,), ORGANIZATION),
-    ((httpx.TimeoutException,), SLOW),
-    ((httpx.HTTPError,), DOWN),
+    ((ConfigurationError,), MISCONFIGURED),
+    ((httpx.TimeoutException, TimeoutError), SLOW),
+    # An answer that should be JSON and is not comes from something in between.
+    ((httpx.HTTPError, json.JSONDecodeError), DOWN),
     ((jwt.ImmatureSignatureError, jwt.ExpiredSignatureError), CLOCK),
     ((jwt.InvalidTokenError, IssuerValidationError), UNTRUSTED),
 )

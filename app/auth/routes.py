@@ -72,7 +72,8 @@ async def callback() -> Any:
 @routes.get("/logout")
 async def logout() -> Response:
     """End the session here and at Auth0, and come back to the start page."""
-    url = await auth0.logout(LogoutOptions(return_to=current_app.config["ORIGIN"]))
+    federated = current_app.config["AUTH0_LOGOUT_FEDERATED"]
+    url = await auth0.logout(LogoutOptions(return_to=current_app.config["ORIGIN"], federated=federated))
     response = redirect(url)
     forget_pages(response)
     return response

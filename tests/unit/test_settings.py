@@ -393,11 +393,65 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_by_name(
 
 def test_every_default_and_example_that_is_a_value_is_valid(variables: dict[str, str]) -> None:
     variables |= {"SERVER_TLS_CERTIFICATE": "/run/tls.crt", "SERVER_TLS_KEY": "/run/tls.key", "REDIS_URL": "redis://r"}
-    in_words = {"auth0_secret", "auth0_client_secret"}
+    in_words = {"auth0_secret", "auth0_client_secret", "auth0_client_assertion_key"}
+    # One or the other authenticates the app.
+    certificate = {
+        "AUTH0_CLIENT_CERTIFICATE": "/run/auth0/tls.crt",
+        "AUTH0_CLIENT_CERTIFICATE_KEY": "/run/auth0/tls.key",
+    }
+    load_settings(variables | certificate | {"AUTH0_CLIENT_SECRET": ""})
     for attribute, field in Settings.model_fields.items():
         for example in field.examples or []:
-            if attribute not in in_words:
+            if attribute not in in_words and attribute.upper() not in CERTIFICATE:
                 load_settings(variables | {attribute.upper(): str(example)})
+
+
+CERTIFICATE = {"AUTH0_CLIENT_CERTIFICATE": "c.pem", "AUTH0_CLIENT_CERTIFICATE_KEY": "k.pem"}
+
+
+def rsa_key(bits: int) -> str:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=bits)
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain).decode()
+
+
+def test_a_key_or_a_certificate_takes_the_place_of_the_client_secret(variables: dict[str, str]) -> None:
+    del variables["AUTH0_CLIENT_SECRET"]
+    assert load_settings(variables | {"AUTH0_CLIENT_ASSERTION_KEY": rsa_key(2048)}).auth0_client_secret is None
+    assert load_settings(variables | CERTIFICATE).client_certificate == ("c.pem", "k.pem")
+    assert only_problem(variables).startswith("AUTH0_CLIENT_SECRET is missing")
+
+
+@pytest.mark.parametrize("secret", ["", "R2Vb1XhVvJY0vCqKdW8fYVJwNn3KcQy7"])
+def test_of_several_ways_to_authenticate_one_has_to_go(variables: dict[str, str], secret: str) -> None:
+    several = CERTIFICATE | {"AUTH0_CLIENT_ASSERTION_KEY": rsa_key(2048), "AUTH0_CLIENT_SECRET": secret}
+    assert "AUTH0_CLIENT_ASSERTION_KEY, AUTH0_CLIENT_CERTIFICATE): keep one of them" in only_problem(
+        variables | several
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("marked-no-key", "is not a private key in PEM, without a passphrase"),
+        (rsa_key(1024), "is not an RSA key of at least 2048 bits"),
+    ],
+)
+def test_a_key_that_cannot_sign_is_refused_without_being_shown(
+    variables: dict[str, str], key: str, sentence: str
+) -> None:
+    problem = only_problem(variables | {"AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_ASSERTION_KEY": key})
+    assert problem.startswith(f"AUTH0_CLIENT_ASSERTION_KEY {sentence}")
+    assert key not in problem
+
+
+@pytest.mark.parametrize("url", ["socks5://p:1", "proxy.example.com:3128", "http://", "http://p/x", "http://p:99999"])
+def test_a_proxy_that_is_no_url_of_one_is_refused_without_being_shown(variables: dict[str, str], url: str) -> None:
+    problem = only_problem(variables | {"AUTH0_PROXY_URL": url})
+    assert problem.startswith(("AUTH0_PROXY_URL is not a URL", "AUTH0_PROXY_URL has a port"))
 
 
 LEAK_FREE = hypothesis_settings(

@@ -103,7 +103,8 @@ def test_only_allowed_parameters_of_a_login_link_reach_the_provider(browser: App
 
     assert {name: sent.get(name) for name in allowed} == allowed
     assert set(sent) - set(allowed) == {
-        *("client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state")
+        *("client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_type", "scope"),
+        "state",
     }
     assert sent["redirect_uri"] == CALLBACK
     assert sent["scope"] == "openid profile email"
