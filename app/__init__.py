@@ -9,22 +9,22 @@ import logging.config
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from .environment import Problem
-from .settings import Settings, SettingsError, load_settings
-
 if TYPE_CHECKING:
     from .server import LoopFlask
+    from .settings import Settings
 
 
-def create_app(settings: Settings | None = None) -> "LoopFlask":
+def create_app(settings: "Settings | None" = None) -> "LoopFlask":
     """Make the app.
 
     :param settings: the settings; read from the environment unless given.
     :raises SettingsError: they cannot be used. It lists all problems.
     """
+    # Here, so that `python -m app health` waits neither for the settings' library nor for the SDK.
+    from .settings import load_settings  # noqa: PLC0415
+
     settings = settings or load_settings()
 
-    # Here, so that `python -m app settings` does not wait for the SDK.
     from . import auth, ops, sessions, web  # noqa: PLC0415
     from .server import LoopFlask  # noqa: PLC0415
 
@@ -56,6 +56,9 @@ def create_app(settings: Settings | None = None) -> "LoopFlask":
 
 
 def _pages(name: str) -> ModuleType:
+    from .environment import Problem  # noqa: PLC0415
+    from .settings import SettingsError  # noqa: PLC0415
+
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -68,7 +71,7 @@ def _pages(name: str) -> ModuleType:
     return module
 
 
-def _refuse_insecure_cookies(app: "LoopFlask", settings: Settings) -> None:
+def _refuse_insecure_cookies(app: "LoopFlask", settings: "Settings") -> None:
     # The last word: pages have had theirs, and nothing they did may let a session travel in the clear.
     if settings.production and not app.config["SESSION_COOKIE_SECURE"]:
         raise RuntimeError("SESSION_COOKIE_SECURE was turned off by the pages: production refuses to start without it.")

@@ -1,20 +1,45 @@
-"""`python -m app settings`: the table of all settings, and a check of them without starting."""
+"""`python -m app settings`: the table of all settings, and a check of them without starting.
+
+`python -m app health`: whether the server on this machine is well.
+"""
 
 import argparse
 import sys
 
-from . import settings_table
-from .settings import SettingsError, load_settings
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; its exit status is 0, or 1 when the settings cannot be used."""
+    """Run a command; its exit status is 0, or 1 when the settings cannot be used or the server is not well."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Commands of the app.")
     commands = parser.add_subparsers(dest="command", required=True)
     settings = commands.add_parser("settings", help="print all settings and check them")
     settings.add_argument("--markdown", action="store_true", help="print docs/settings.md instead, without a check")
+    health = commands.add_parser("health", help="ask the server that runs here whether it is ready")
+    health.add_argument(
+        "--live", action="store_true", help="ask only whether it answers, not whether it has what it needs"
+    )
     options = parser.parse_args(arguments)
-    if options.markdown:
+    if options.command == "health":
+        return _health("live" if options.live else "ready")
+    return _settings(options.markdown)
+
+
+# What each command needs is imported by it: a health check must not wait for the settings' library.
+def _health(question: str) -> int:
+    from . import health  # noqa: PLC0415
+
+    try:
+        health.ask(question)
+    except health.NotWell as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _settings(markdown: bool) -> int:
+    from . import settings_table  # noqa: PLC0415
+    from .settings import SettingsError, load_settings  # noqa: PLC0415
+
+    if markdown:
         print(settings_table.markdown(), end="")
         return 0
     print(settings_table.text())

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 FILE_SUFFIX = "_FILE"
 DOTENV = ".env"
 # Variables with these prefixes are ours alone, so one that we do not know is a misspelling.
@@ -79,6 +77,11 @@ class Environment:
 
 
 def _read_dotenv() -> tuple[dict[str, str], list[Problem]]:
+    # Seldom there, so its library is imported only then: every health check of a container comes through here.
+    if not Path(DOTENV).exists():
+        return {}, []
+    from dotenv import dotenv_values  # noqa: PLC0415
+
     try:
         return {name: value for name, value in dotenv_values(DOTENV).items() if value}, []
     except (OSError, UnicodeDecodeError) as error:

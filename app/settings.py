@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from . import settings_rules
 from .environment import Environment, Problem, unknown_variables
+from .health import METRICS_BIND
 
 
 class SettingsError(Exception):
@@ -193,7 +194,7 @@ class Settings(BaseSettings):
     server_tls_key: str | None = Field(None, description="Its private key (PEM).", examples=["/run/tls/tls.key"])
 
     metrics_bind: str = Field(
-        "0.0.0.0:9464",
+        METRICS_BIND,
         description="Address of `/metrics`; never published through nginx.",
         examples=["127.0.0.1:9464"],
         pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$",
