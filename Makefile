@@ -15,7 +15,7 @@ demo: $(VENV)/app ## Run the app with a local identity provider; SESSION_BACKEND
 	@$(VENV)/bin/python -m scripts.demo
 
 test: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Run every test; ARGS="-k login" runs some of them
-	@$(VENV)/bin/python scripts/test.py $(ARGS)
+	@$(VENV)/bin/python -m scripts.test $(ARGS)
 
 bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk

@@ -1,17 +1,20 @@
-"""Run every suite and say how many tests ran, in which suites: `python scripts/test.py [pytest arguments]`.
+"""Run every suite and say how many tests ran, in which suites: `python -m scripts.test [pytest arguments]`.
 
 Sets up what the tests need first. With arguments only those tests run; without, the unit suite runs on the newest
 CPython too. Reports in JUnit's format go to `.local/reports`. A skipped test is a failure: something was not tested.
+A signal ends the suites as Ctrl-C does, with their servers.
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
+
+from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".local" / "reports"
@@ -54,50 +57,62 @@ def read(report: Path) -> Suite:
     return suite
 
 
-def run(name: str, command: Sequence[str | Path]) -> int:
+def run(processes: Processes, name: str, command: Sequence[str | Path]) -> int:
     """Run one part in front of the person; its exit status. Says how long it took."""
     start = time.monotonic()
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    process = processes.start(command, ROOT)
+    while process.poll() is None:
+        processes.wait(0.1)
     print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-    return status
+    return process.returncode
 
 
-def run_aside(name: str, command: Sequence[str | Path]) -> int:
-    """Run one part beside others; what it says follows in one piece when it has ended."""
-    start = time.monotonic()
-    log = REPORTS / f"{name}.log"
-    with log.open("wb") as output:
-        status = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False).returncode
-    print(f"\n{log.read_text(errors='replace')}{name}: {time.monotonic() - start:.0f} s", flush=True)
-    return status
+def run_aside(processes: Processes, commands: Mapping[str, Sequence[str | Path]]) -> bool:
+    """Run parts beside each other; what one says follows in one piece when it has ended. Whether one failed."""
+    waiting = iter(commands.items())
+    running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
+    failed = False
+    while True:
+        for name, command in islice(waiting, AT_ONCE - len(running)):
+            with (REPORTS / f"{name}.log").open("wb") as output:
+                running[name] = processes.start_aside(command, ROOT, output), time.monotonic()
+        if not running:
+            return failed
+        processes.wait(0.1)
+        for name, (process, start) in list(running.items()):
+            if process.poll() is not None:
+                del running[name]
+                failed = failed or process.returncode != 0
+                log = (REPORTS / f"{name}.log").read_text(errors="replace")
+                print(f"\n{log}{name}: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def main(arguments: list[str]) -> int:
     """Set up, run, report; 1 when anything failed, was skipped, or could not run."""
     python = sys.executable
-    if run("Packages", [python, "scripts/packages.py"]) or run("Node.js", [python, "scripts/node.py"]):
-        return 1
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    pytest = [python, "-m", "pytest", "--durations=5"]
-    if arguments:
-        return conclude(*report(run, {"chosen": [*pytest, *arguments]}))
-    # A process for each: what a suite keeps running, such as the browser's loop, is none of the next one's.
-    commands = {suite: [*pytest, f"tests/{suite}"] for suite in suites()}
-    print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
-    return conclude(*report(run_aside, commands | {"newest-python": ["scripts/newest_python.sh"]}))
-
-
-def report(
-    runner: Callable[[str, Sequence[str | Path]], int], commands: Mapping[str, Sequence[str | Path]]
-) -> tuple[list[Suite], bool]:
-    """Run the commands, each with a report of its own; the results, and whether one could not run or failed."""
-    reports = {name: REPORTS / f"{name}.xml" for name in commands}
-    for path in reports.values():
-        path.unlink(missing_ok=True)
-    with ThreadPoolExecutor(AT_ONCE) as lanes:
-        statuses = lanes.map(lambda name: runner(name, [*commands[name], f"--junitxml={reports[name]}"]), commands)
-        failed = any(list(statuses))
-    return [read(path) for path in reports.values()], failed
+    with Processes() as processes:
+        for name, script in (("Packages", "scripts/packages.py"), ("Node.js", "scripts/node.py")):
+            if run(processes, name, [python, script]):
+                return 1
+        REPORTS.mkdir(parents=True, exist_ok=True)
+        pytest = [python, "-m", "pytest", "--durations=5"]
+        # A process for each: what a suite keeps running, such as the browser's loop, is none of the next one's.
+        commands: dict[str, Sequence[str]] = {suite: [*pytest, f"tests/{suite}"] for suite in suites()}
+        commands |= {"newest-python": ["scripts/newest_python.sh"]}
+        if arguments:
+            commands = {"chosen": [*pytest, *arguments]}
+        reports = {name: REPORTS / f"{name}.xml" for name in commands}
+        for path in reports.values():
+            path.unlink(missing_ok=True)
+        commands = {name: [*command, f"--junitxml={reports[name]}"] for name, command in commands.items()}
+        if arguments:
+            failed = run(processes, "chosen", commands["chosen"]) != 0
+        else:
+            print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
+            failed = run_aside(processes, commands)
+        for line in processes.running().values():
+            print(f"Left running by a test, and ended now: {line}")
+    return conclude([read(path) for path in reports.values()], failed)
 
 
 def conclude(results: list[Suite], failed: bool) -> int:

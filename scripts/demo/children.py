@@ -1,25 +1,22 @@
 """The demo's processes: started with a log each, watched, and ended with everything that they started."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.processes import die_with
+
 from .options import DemoError
 
 START_SECONDS = 60
 GRACE_SECONDS = 8
 LOG_LINES = 15
-_PR_SET_PDEATHSIG = 1
-# Loaded before a fork: the child must not import anything.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass
@@ -64,7 +61,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C is for the demo, which then stops its children in order.
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - no thread has been started yet
+                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - no thread has been started yet
             )
         child = Child(name, process, path)
         self._children.append(child)
@@ -105,11 +102,3 @@ class Children:
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
         self._children.clear()
-
-
-def _die_with(parent: int) -> None:
-    if _prctl:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        # The demo may have ended between the fork and here.
-        if os.getppid() != parent:
-            os._exit(1)

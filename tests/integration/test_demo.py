@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.processes import is_running
 from tests.integration.identity.browser import form_of
-from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, free_ports, is_running
+from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, free_ports
 
 PYTHON = ".venv/bin/python"
 # What a company's machine may have set, each of which would break a login if it reached the app.

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.processes import descendants
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
@@ -57,24 +59,6 @@ def free_ports() -> dict[str, str]:
     for probe in probes:
         probe.close()
     return ports
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes that *pid* has started, and those that they have."""
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = {int(child) for thread in threads for child in (thread / "children").read_text().split()}
-    except OSError:
-        return set()
-    return children.union(*map(descendants, children))
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process is there, and not merely waiting to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @dataclass
