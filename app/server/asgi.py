@@ -10,6 +10,7 @@ from .flask import LoopFlask
 from .lifespan import lifespan
 from .limit import TimeLimit
 from .pool import RETRY_AFTER_SECONDS, Pool
+from .protocol import AT_ONCE
 
 
 class ASGI:
@@ -56,7 +57,9 @@ class ASGI:
             await self._send_all(_messages(400, [("Connection", "close")], f"Bad Request: {error}".encode()), send)
             return
         limit = TimeLimit(self._timeout_seconds, self._stats)
-        request = RequestGreenlet(Exchange(environ, body, send, self._pool, limit.cancel).run)
+        at_once = scope.get("extensions", {}).get(AT_ONCE)
+        exchange = Exchange(environ, body, send, self._pool, limit.cancel, at_once=at_once)
+        request = RequestGreenlet(exchange.run)
         limit.start(request)
         try:
             await request.drive(self.flask.wsgi_app)

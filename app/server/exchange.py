@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import chain
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -13,6 +13,7 @@ from .body import Body, Message
 from .bridge import await_
 from .limit import Overdue
 from .pool import Pool
+from .protocol import SendAtOnce
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,24 +27,53 @@ ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"] | tuple[Non
 log = logging.getLogger(__name__)
 # What uvicorn would refuse after it has begun to answer, or cannot be encoded.
 _ILLEGAL = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+# RFC 9110, 5.6.2, in lower case.
+_TOKEN = re.compile("[!#$%&'*+.^_`|~0-9a-z-]+")
 _END = object()
+
+
+@lru_cache(512)
+def _name(given: str) -> str:
+    """A header's name in lower case; ValueError if HTTP does not allow it."""
+    name = given.lower()
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"The response header {given!r} has a name that HTTP does not allow.")
+    return name
 
 
 class Exchange:
     """Runs in the request's greenlet; its methods may be called from a pool thread too."""
 
-    __slots__ = ("_body", "_environ", "_headers", "_on_first_byte", "_pool", "_send", "_sent", "_status", "_whole")
+    __slots__ = (
+        "_at_once",
+        "_body",
+        "_environ",
+        "_headers",
+        "_on_first_byte",
+        "_pool",
+        "_send",
+        "_sent",
+        "_status",
+    )
 
     def __init__(
-        self, environ: "WSGIEnvironment", body: Body, send: Send, pool: Pool, on_first_byte: Callable[[], None]
+        self,
+        environ: "WSGIEnvironment",
+        body: Body,
+        send: Send,
+        pool: Pool,
+        on_first_byte: Callable[[], None],
+        *,
+        at_once: SendAtOnce | None = None,
     ) -> None:
         self._environ = environ
         self._body = body
         self._send = send
+        self._at_once = at_once
         self._pool = pool
         self._on_first_byte = on_first_byte
         self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: Headers = []
         self._sent = False
 
     def run(self, application: "WSGIApplication") -> None:
@@ -92,11 +122,11 @@ class Exchange:
         if code < 200:
             raise ValueError(f"A response cannot have the status {code}: it is informational.")
         # One search for all of them: a tab is legal, so it may stand between.
-        if _ILLEGAL.search("\t".join(chain.from_iterable(headers))):
-            illegal = next(name for name, value in headers if _ILLEGAL.search(name) or _ILLEGAL.search(value))
+        if _ILLEGAL.search("\t".join([value for _name, value in headers])):
+            illegal = next(name for name, value in headers if _ILLEGAL.search(value))
             raise ValueError(f"The response header {illegal!r} has a character that HTTP does not allow.")
+        self._headers = [(_name(name), value) for name, value in headers]
         self._status = code
-        self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         return self._write
 
     def _write(self, data: bytes) -> None:
@@ -114,16 +144,20 @@ class Exchange:
             body = b""
         elif not self._sent:
             self._declare_length(len(body))
-        self._send_start()
+        if not self._sent:
+            headers = self._begin()
+            if self._at_once is not None and self._at_once(self._status, headers, body):
+                return
+            self._send_head(headers)
         await_(self._send({"type": "http.response.body", "body": body}))
 
     def _declare_length(self, length: int) -> None:
         for name, value in self._headers:
-            if name == b"content-length":
+            if name == "content-length":
                 if int(value) != length:
                     raise ValueError(f"The response declares {int(value)} bytes of body and has {length}.")
                 return
-        self._headers.append((b"content-length", b"%d" % length))
+        self._headers.append(("content-length", str(length)))
 
     def _stream(self, iterable: Iterable[bytes]) -> None:
         stream = _Stream(iterable)
@@ -152,24 +186,30 @@ class Exchange:
         await_(self._send({"type": "http.response.body", "body": chunk, "more_body": True}))
 
     def _send_start(self) -> None:
-        if self._sent:
-            return
+        if not self._sent:
+            self._send_head(self._begin())
+
+    def _begin(self) -> Headers:
         if not self._status:
             raise RuntimeError("The application returned without calling start_response().")
         self._sent = True
         self._on_first_byte()
         headers = self._headers
         if self._status in (204, 304):
-            headers = [header for header in headers if header[0] != b"content-length"]
+            headers = [header for header in headers if header[0] != "content-length"]
         if "HTTP_EXPECT" in self._environ and not self._body.begun:
             # The client was not told to go on, so it may or may not send the body: the next request cannot be found.
-            headers.append((b"connection", b"close"))
-        await_(self._send({"type": "http.response.start", "status": self._status, "headers": headers}))
+            headers.append(("connection", "close"))
+        return headers
+
+    def _send_head(self, headers: Headers) -> None:
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await_(self._send({"type": "http.response.start", "status": self._status, "headers": encoded}))
 
     def _answer_plainly(self, code: int, text: str) -> None:
         if self._sent:
             return
-        self._status, self._headers = code, [(b"content-type", b"text/plain; charset=utf-8")]
+        self._status, self._headers = code, [("content-type", "text/plain; charset=utf-8")]
         self._send_whole([text.encode()])
 
 

@@ -99,7 +99,7 @@ class Worker(UvicornWorker):
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "app.server.protocol:Protocol",
         "ws": "none",
         "lifespan": "on",
         "interface": "asgi3",
