@@ -98,6 +98,8 @@ class RedisStore:
                 # Once more at once, for a connection that Redis closed while it was idle; what is slow stays failed.
                 retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             )
+            # What Redis answers, and nothing made of it: `SET … GET`, for one, would read as true or false.
+            self._client.response_callbacks.clear()
         return self._client
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.server import LoopFlask
 from app.sessions.entries import Entries, key_of, name_of
@@ -58,6 +58,12 @@ def raw(client: Any, *command: Any) -> Any:
         return connection.read_response()
     finally:
         client.connection_pool.release(connection)
+
+
+async def spin() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -108,6 +114,8 @@ class Interleavings(RuleBasedStateMachine):
         self.ended_labels: list[tuple[str, int]] = []
         self.ended_sids: set[str] = set()
         self.owners: dict[asyncio.Task[Any] | None, Request] = {}
+        self.values: dict[str, bytes | None] = {}
+        self.seen_under_labels: set[bytes | None] = set()
         self.clock = 1
         self.serial = 0
 
@@ -116,6 +124,15 @@ class Interleavings(RuleBasedStateMachine):
             task.cancel()
         self.settle()
         self.loop.close()
+
+    @initialize(tabs=st.integers(1, 3))
+    def begin_signed_in(self, tabs: int) -> None:
+        """Jane is signed in and has a few pages loading: most of what can go wrong goes wrong from here."""
+        self.log_in("jane")
+        while self.store.waiting:
+            self.send(0)
+        for _ in range(tabs):
+            self.requests.append(Request(self.lives[0], self.run(self.sessions.find(self.lives[0].sids[0]))))
 
     # What people and their browsers do.
 
@@ -198,9 +215,14 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.store.waiting)
-    @rule(data=st.data())
-    def step(self, data: st.DataObject) -> None:
-        self.send(data.draw(st.integers(0, len(self.store.waiting) - 1)))
+    @rule(data=st.data(), to_the_end=st.booleans())
+    def step(self, data: st.DataObject, to_the_end: bool) -> None:
+        """Send a command that waits; or all of what that one's request does, before any other's."""
+        others = len(self.store.waiting) - 1
+        self.send(data.draw(st.integers(0, others)))
+        while to_the_end and len(self.store.waiting) > others:
+            # What it asks next is behind those of the others.
+            self.send(others)
 
     # What must hold.
 
@@ -219,14 +241,22 @@ class Interleavings(RuleBasedStateMachine):
             live = [sid for sid in life.sids if self.lives_in_redis(sid)]
             assert len(live) <= 1
             if live:
-                blob = raw(self.redis.client, "GET", key_of(name_of(live[0])))
+                blob = self.values[live[0]]
+                assert blob is not None
                 session = self.sessions._opened(live[0], blob)
                 assert session is not None
                 assert dict(session) == life.data
-                for label in life.labels:
-                    listed = self.run(self.index.listed(label))
-                    assert name_of(live[0]) in [one.name for one in listed]
-                    assert all(one.note == {"browser": life.user} for one in listed)
+
+    @invariant()
+    def what_lives_stands_under_its_labels(self) -> None:
+        for life in self.lives:
+            for sid in filter(self.lives_in_redis, life.sids):
+                if self.values[sid] not in self.seen_under_labels:
+                    self.seen_under_labels.add(self.values[sid])
+                    for label in life.labels:
+                        listed = self.run(self.index.listed(label))
+                        assert name_of(sid) in [one.name for one in listed]
+                        assert all(one.note == {"browser": life.user} for one in listed)
 
     # How the test does it.
 
@@ -248,11 +278,11 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
 
     def send(self, position: int) -> None:
-        before = {sid: self.value(sid) for life in self.lives for sid in life.sids}
+        before = self.values
         task = self.store.send(position)
-        for sid, was in before.items():
-            now = self.value(sid)
-            if now != was and now is not None and not now.startswith(b"\0"):
+        self.look()
+        for sid in self.values:
+            if self.values[sid] != before.get(sid) and self.lives_in_redis(sid):
                 # This command wrote it: from here on its changes count.
                 request = self.owners[task]
                 assert sid in request.life.sids
@@ -263,8 +293,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Run all tasks until each waits for Redis, and note what has come to an end."""
-        for _ in range(10):
-            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(spin())
         for task, request in list(self.owners.items()):
             if task is not None and task.done() and not task.cancelled():
                 del self.owners[task]
@@ -291,18 +320,20 @@ class Interleavings(RuleBasedStateMachine):
         task = self.loop.create_task(coroutine)
         others = len(self.store.waiting)
         while not task.done():
-            for _ in range(5):
-                self.loop.run_until_complete(asyncio.sleep(0))
+            self.loop.run_until_complete(spin())
             while len(self.store.waiting) > others:
                 self.store.send(others)
         return task.result()
 
-    def value(self, sid: str) -> bytes | None:
-        found: bytes | None = raw(self.redis.client, "GET", key_of(name_of(sid)))
-        return found
+    def look(self) -> None:
+        """See what Redis has for each id."""
+        sids = [sid for life in self.lives for sid in life.sids]
+        if sids:
+            found = raw(self.redis.client, "MGET", *(key_of(name_of(sid)) for sid in sids))
+            self.values = dict(zip(sids, found, strict=True))
 
     def lives_in_redis(self, sid: str) -> bool:
-        value = self.value(sid)
+        value = self.values.get(sid)
         return value is not None and not value.startswith(b"\0")
 
 
@@ -313,8 +344,8 @@ def test_any_interleaving_keeps_the_invariants(redis: RedisServer) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Interleavings,
         settings=settings(
-            max_examples=80,
-            stateful_step_count=40,
+            max_examples=300,
+            stateful_step_count=30,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import session
+from flask import request, session
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
+from app import sessions
 from app.server import LoopFlask
 from app.settings import Settings
 from tests.servers.redis import RedisServer
@@ -148,16 +149,18 @@ class SlowRequest:
             self._read.set()
             assert self._go_on.wait(20)
             if how == "writes":
-                session["slow"] = True
+                session.update(request.get_json())
+            elif how == "deletes":
+                del session["a"]
             return "slow"
 
-    def around(self, client: FlaskClient, how: str) -> Iterator[None]:
+    def around(self, client: FlaskClient, how: str, **changes: Any) -> Iterator[None]:
         """Start it with *client*'s cookie, yield while it waits, let it end."""
         cookie = client.get_cookie(NAME)
         assert cookie is not None
         other = self._app.test_client()
         other.set_cookie(NAME, cookie.value)
-        thread = threading.Thread(target=other.post, args=(f"/slow/{how}",))
+        thread = threading.Thread(target=other.post, args=(f"/slow/{how}",), kwargs={"json": changes})
         thread.start()
         assert self._read.wait(20)
         yield
@@ -171,7 +174,7 @@ def test_a_deleted_session_is_not_resurrected_by_a_slow_request(
 ) -> None:
     slow = SlowRequest(app)
     client.post("/set", json={"a": 1})
-    for _ in slow.around(client, how):
+    for _ in slow.around(client, how, slow=True):
         client.post("/clear")
     assert redis.client.dbsize() == 0
 
@@ -182,6 +185,52 @@ def test_a_slow_request_that_only_reads_does_not_undo_anothers_write(app: LoopFl
     for _ in slow.around(client, "reads"):
         client.post("/set", json={"token": "rotated"})
     assert client.get("/get").json == {"token": "rotated"}
+
+
+def test_of_two_requests_that_change_different_keys_both_changes_survive(app: LoopFlask, client: FlaskClient) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"a": 1, "deep": {"list": [1, 2]}})
+    for _ in slow.around(client, "writes", slow=(1, 2)):
+        client.post("/set", json={"quick": {"b": None}, "a": 2})
+    assert client.get("/get").json == {"a": 2, "deep": {"list": [1, 2]}, "slow": [1, 2], "quick": {"b": None}}
+
+
+def test_a_key_that_one_deletes_and_another_leaves_alone_is_gone(app: LoopFlask, client: FlaskClient) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"a": 1, "c": 3})
+    for _ in slow.around(client, "deletes"):
+        client.post("/set", json={"b": 2})
+    assert client.get("/get").json == {"b": 2, "c": 3}
+
+
+def test_a_request_that_empties_the_session_ends_it_whatever_others_added(
+    app: LoopFlask, client: FlaskClient, redis: RedisServer
+) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"a": 1})
+    for _ in slow.around(client, "deletes"):
+        client.post("/set", json={"b": 2})
+    assert redis.client.dbsize() == 0
+
+
+def test_of_the_same_key_the_later_write_survives(app: LoopFlask, client: FlaskClient) -> None:
+    slow = SlowRequest(app)
+    client.post("/set", json={"a": 1})
+    for _ in slow.around(client, "writes", a="slow"):
+        client.post("/set", json={"a": "quick"})
+    assert client.get("/get").json == {"a": "slow"}
+
+
+@pytest.mark.parametrize(("quick", "late"), [(2, 3), (3, 2)])
+def test_of_two_tokens_the_newer_survives_whichever_is_written_last(
+    app: LoopFlask, client: FlaskClient, quick: int, late: int
+) -> None:
+    sessions.on_conflict(app, "token", max)
+    slow = SlowRequest(app)
+    client.post("/set", json={"token": 1})
+    for _ in slow.around(client, "writes", token=late):
+        client.post("/set", json={"token": quick})
+    assert client.get("/get").json == {"token": 3}
 
 
 def test_redis_away_is_a_503_for_pages_with_a_session_and_nothing_for_others(
@@ -255,6 +304,6 @@ def test_one_refused_command_does_not_fail_its_neighbours(redis: RedisServer) ->
         )
 
     written, refused, read = await_(mixed())
-    assert (written, read) == (True, b"1")
+    assert (written, read) == (b"OK", b"1")
     assert isinstance(refused, StoreUnavailable)
     await_(store.close())

@@ -1,0 +1,184 @@
+"""Sessions found and ended by label, and what the index leaves in Redis."""
+
+import time
+from typing import Any
+
+import pytest
+from flask import request, session
+from flask.testing import FlaskClient
+
+from app import sessions
+from app.server import LoopFlask
+from app.settings import Settings
+from tests.servers.redis import RedisServer
+from tests.unit.sessions.conftest import make_app
+
+JANE = "sub:auth0|jane@example.com"
+
+
+def add_routes(app: LoopFlask) -> LoopFlask:
+    """Routes that do what their names say, with the labels in the body."""
+
+    @app.post("/log-in")
+    async def log_in() -> dict[str, bool]:
+        session["user"] = "jane"
+        sessions.regenerate()
+        sessions.index(request.get_json(), {"browser": "Marked Browser 1.0"})
+        return {"saved": await sessions.save()}
+
+    @app.post("/end")
+    async def end() -> dict[str, int]:
+        return {"ended": await sessions.end(request.get_json())}
+
+    @app.post("/end-one/<name>")
+    async def end_one(name: str) -> dict[str, bool]:
+        return {"ended": await sessions.end_one(request.get_json(), name)}
+
+    @app.post("/listed")
+    async def listed() -> list[dict[str, Any]]:
+        return [vars(one) for one in await sessions.listed(request.get_json())]
+
+    @app.post("/move")
+    async def move() -> str:
+        sessions.regenerate(continues=True)
+        return ""
+
+    @app.post("/once/<int:seconds>")
+    async def once(seconds: int) -> dict[str, bool]:
+        return {"first": await sessions.once(request.get_json(), seconds)}
+
+    return app
+
+
+@pytest.fixture
+def app(app: LoopFlask) -> LoopFlask:
+    return add_routes(app)
+
+
+def post(client: FlaskClient, path: str, json: Any) -> Any:
+    answer = client.post(path, json=json)
+    assert answer.status_code == 200
+    return answer.json
+
+
+def signed_in(app: LoopFlask, **labels: int) -> FlaskClient:
+    client = app.test_client()
+    assert post(client, "/log-in", {JANE: int(time.time()), **labels}) == {"saved": True}
+    return client
+
+
+def stranger(app: LoopFlask) -> FlaskClient:
+    return app.test_client()
+
+
+def test_sessions_are_listed_with_their_notes_and_the_current_one_marked(app: LoopFlask) -> None:
+    first, second = signed_in(app), signed_in(app)
+    listed = post(second, "/listed", JANE)
+    assert [one["note"] for one in listed] == [{"browser": "Marked Browser 1.0"}] * 2
+    assert sorted(one["current"] for one in listed) == [False, True]
+    assert {one["name"] for one in post(first, "/listed", JANE)} == {one["name"] for one in listed}
+    assert post(stranger(app), "/listed", "sub:nobody") == []
+
+
+def test_all_sessions_of_a_label_end_and_those_of_others_do_not(app: LoopFlask) -> None:
+    first, second = signed_in(app), signed_in(app)
+    other = app.test_client()
+    post(other, "/log-in", {"sub:eve": 0})
+    assert post(stranger(app), "/end", JANE) == {"ended": 2}
+    assert first.get("/get").json == second.get("/get").json == {}
+    assert other.get("/get").json == {"user": "jane"}
+    assert post(stranger(app), "/end", JANE) == {"ended": 0}
+
+
+def test_one_session_ends_by_its_name_if_the_label_is_its_own(app: LoopFlask) -> None:
+    first, second = signed_in(app), signed_in(app)
+    [name] = [one["name"] for one in post(first, "/listed", JANE) if one["current"]]
+    assert post(second, f"/end-one/{name}", "sub:eve") == {"ended": False}
+    assert first.get("/get").json == {"user": "jane"}
+    assert post(second, f"/end-one/{name}", JANE) == {"ended": True}
+    assert first.get("/get").json == {}
+    assert [one["current"] for one in post(second, "/listed", JANE)] == [True]
+
+
+def test_a_session_that_was_logged_out_is_listed_no_more(app: LoopFlask, redis: RedisServer) -> None:
+    client = signed_in(app)
+    client.post("/clear")
+    assert redis.client.keys("*") == []
+
+
+def test_labels_follow_a_session_to_its_new_id(app: LoopFlask) -> None:
+    client = signed_in(app)
+    client.post("/move")
+    assert [one["current"] for one in post(client, "/listed", JANE)] == [True]
+    assert post(stranger(app), "/end", JANE) == {"ended": 1}
+    assert client.get("/get").json == {}
+
+
+def test_a_login_whose_label_was_ended_is_refused_for_an_hour(app: LoopFlask, redis: RedisServer) -> None:
+    now = int(time.time())
+    post(stranger(app), "/end", "sid:1")
+    client = app.test_client()
+    assert post(client, "/log-in", {JANE: now, "sid:1": 0}) == {"saved": False}
+    assert client.get_cookie("__Host-session") is None
+    assert client.get("/get").json == {}
+    [key] = redis.client.keys("session:ended:*")  # type: ignore[misc]
+    assert 3590 < redis.client.ttl(key) <= 3600  # type: ignore[operator]
+
+
+def test_the_index_goes_with_the_last_session_and_forgets_those_that_are_over(
+    app: LoopFlask, redis: RedisServer
+) -> None:
+    signed_in(app)
+    [index] = redis.client.keys("session:index:*")  # type: ignore[misc]
+    assert 86_390 < redis.client.ttl(index) <= 86_400  # type: ignore[operator]
+    redis.client.zadd(index, {"long-over": 1})
+    signed_in(app)
+    assert redis.client.zcard(index) == 2
+
+
+def test_a_dump_of_redis_tells_neither_who_it_is_nor_on_what_browser(app: LoopFlask, redis: RedisServer) -> None:
+    signed_in(app, **{"sid:marked": 0})
+    keys: list[bytes] = redis.client.keys("*")  # type: ignore[assignment]
+    dump = b"".join(key + (redis.client.dump(key) or b"") for key in keys)  # type: ignore[operator]
+    for marked in (b"jane", b"Jane", b"arked", b"auth0", b"example"):
+        assert marked not in dump
+
+
+def test_a_note_that_is_moved_to_another_session_is_not_shown(app: LoopFlask, redis: RedisServer) -> None:
+    client = signed_in(app)
+    signed_in(app)
+    [notes] = redis.client.keys("session:notes:*")  # type: ignore[misc]
+    (one, note), (other, _note) = redis.client.hgetall(notes).items()  # type: ignore[union-attr]
+    redis.client.hset(notes, other, note)
+    by_name = {listed["name"]: listed["note"] for listed in post(client, "/listed", JANE)}
+    assert by_name == {one.decode(): {"browser": "Marked Browser 1.0"}, other.decode(): {}}
+
+
+def test_a_thing_happens_once_in_its_time(app: LoopFlask, redis: RedisServer) -> None:
+    client = stranger(app)
+    assert [post(client, "/once/60", "jti-1")["first"] for _ in range(2)] == [True, False]
+    assert post(client, "/once/60", "jti-2") == {"first": True}
+    for key in redis.client.keys("session:once:*"):  # type: ignore[union-attr]
+        assert b"jti" not in key
+        assert redis.client.ttl(key) <= 60  # type: ignore[operator]
+
+
+def test_ending_a_label_costs_the_same_whatever_else_there_is(app: LoopFlask, redis: RedisServer) -> None:
+    signed_in(app)
+    redis.client.config_resetstat()
+    post(stranger(app), "/end", JANE)
+    stats: dict[str, Any] = redis.client.info("commandstats")  # type: ignore[assignment]
+    calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+    # What the script calls is counted too. Neither `SCAN` nor `KEYS`.
+    wanted = {"eval": 1, "get": 1, "set": 2, "zrange": 1, "zrem": 1, "hdel": 1}
+    assert {name: count for name, count in calls.items() if name not in ("info", "config|resetstat")} == wanted
+
+
+def test_in_cookies_labels_do_nothing_and_nothing_is_found(variables: dict[str, str]) -> None:
+    app = add_routes(make_app(Settings.model_validate({name.lower(): value for name, value in variables.items()})))
+    client = signed_in(app)
+    assert post(client, "/listed", JANE) == []
+    assert post(client, "/end", JANE) == {"ended": 0}
+    assert post(client, "/end-one/x", JANE) == {"ended": False}
+    assert client.get("/get").json == {"user": "jane"}
+    assert [post(client, "/once/60", "jti-1")["first"] for _ in range(2)] == [True, False]
