@@ -63,21 +63,24 @@ def _quiet(command: list[str], *, say_why: bool = False) -> bool:
 def main(names: list[str]) -> int:
     """Install or name what is missing; 1 when something still is."""
     packages = wanted(LIST.read_text(encoding="utf-8"))
-    if names:
-        packages = {name: packages[name] for name in names}
+    return 0 if provide({name: packages[name] for name in names} if names else packages) else 1
+
+
+def provide(packages: dict[str, str]) -> bool:
+    """Install or name what is missing of *packages* (see `wanted`); whether all are there."""
     absent = missing(packages)
     if not absent:
-        return 0
+        return True
     debian = shutil.which("apt-get") is not None
     if debian and os.geteuid() == 0:
         if not install(absent) or (absent := missing(packages)):
             print(f"apt-get could not install {' '.join(absent)}: see above.", file=sys.stderr)
-            return 1
-        return 0
+            return False
+        return True
     commands = ", ".join(packages[package] for package in absent)
     fix = f"`sudo apt-get install {' '.join(absent)}`" if debian else "install them with your package manager"
     print(f"The tests need {commands}, which PATH does not have: {fix}, then run this again.", file=sys.stderr)
-    return 1
+    return False
 
 
 if __name__ == "__main__":
