@@ -6,7 +6,7 @@ VENV := .venv
 NGINX_TOOLS := .local/nginx-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint lock docs screenshots clean
+.PHONY: help demo up down test bench lint lock docs screenshots clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,12 @@ demo: $(VENV)/app ## Run the app with a local identity provider; SESSION_BACKEND
 
 test: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Run every test; ARGS="-k login" runs some of them
 	@$(VENV)/bin/python -m scripts.test $(ARGS)
+
+up: $(VENV)/app ## Run the production set-up in containers; HTTPS_PORT=8444 for another port
+	@$(VENV)/bin/python -m scripts.stack up
+
+down: $(VENV)/app ## Stop and remove the containers; VOLUMES=1 the data too
+	@$(VENV)/bin/python -m scripts.stack down
 
 bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk

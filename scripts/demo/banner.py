@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -53,6 +53,11 @@ def show(options: Options, authority: Path, style: Style) -> None:
         ("Logs", f"{FOLDER.relative_to(ROOT)}/app.log and others beside it"),
         ("Stop", style.bold("Ctrl-C")),
     ]
+    table(rows)
+
+
+def table(rows: Iterable[tuple[str, str]]) -> None:
+    """Print what each row is called, and what it says."""
     print()
     for name, text in rows:
         print(f"  {name:9}{text}")

@@ -23,14 +23,21 @@ def has_ipv6() -> bool:
 
 def check(options: Options) -> None:
     """Raise DemoError for the first port on which the demo cannot listen."""
-    families = {socket.AF_INET: "127.0.0.1"} | ({socket.AF_INET6: "::1"} if has_ipv6() else {})
     for name, port in options.ports.items():
-        for family, address in families.items():
-            reason = _obstacle(family, address, port)
-            if reason:
-                another = port + (1000 if port < 64_000 else -1000)
-                fix = f"stop that, or choose another port with `make demo {name}={another}`"
-                raise DemoError(f"Port {port}, for {PORTS[name][1]}, {reason}: {fix}.")
+        if reason := obstacle(port):
+            fix = f"stop that, or choose another port with `make demo {name}={another(port)}`"
+            raise DemoError(f"Port {port}, for {PORTS[name][1]}, {reason}: {fix}.")
+
+
+def obstacle(port: int) -> str:
+    """Why nobody can listen on *port* of the loopback addresses, as the rest of a sentence; empty where one can."""
+    families = {socket.AF_INET: "127.0.0.1"} | ({socket.AF_INET6: "::1"} if has_ipv6() else {})
+    return next(filter(None, (_obstacle(family, address, port) for family, address in families.items())), "")
+
+
+def another(port: int) -> int:
+    """A port to propose in place of *port*."""
+    return port + (1000 if port < 64_000 else -1000)
 
 
 def _obstacle(family: socket.AddressFamily, address: str, port: int) -> str:

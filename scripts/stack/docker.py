@@ -1,0 +1,91 @@
+"""The Docker engine and Compose, as commands."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .options import ROOT, Options, StackError
+
+# The oldest that the tests have run with.
+ENGINE, COMPOSE = (20, 10), (2, 26)
+
+
+class Docker:
+    """Runs `docker` and `docker compose` for one project."""
+
+    def __init__(self, options: Options, more: Mapping[str, str]) -> None:
+        self._project = options.project
+        self._files = ["--project-directory", str(ROOT), "--env-file", str(options.env_file)]
+        self._environment = os.environ | options.for_compose() | dict(more)
+
+    def check(self) -> None:
+        """Raise StackError where no engine answers, or where it or Compose is too old."""
+        try:
+            engine = self._run("docker", "version", "--format", "{{.Server.Version}}")
+        except FileNotFoundError:
+            raise StackError("Docker is not on PATH: install Docker Engine and its Compose plugin.") from None
+        if engine.returncode:
+            raise StackError(f"No Docker engine answers ({_first_line(engine.stderr)}): start it, or set DOCKER_HOST.")
+        compose = self._run("docker", "compose", "version", "--short")
+        if compose.returncode:
+            raise StackError(f"Docker has no Compose plugin: install Docker Compose {_dotted(COMPOSE)} or newer.")
+        for name, found, least in (("Docker Engine", engine, ENGINE), ("Docker Compose", compose, COMPOSE)):
+            if (version := _version(found.stdout)) < least:
+                raise StackError(f"{name} is {_dotted(version)}, too old: install {_dotted(least)} or newer.")
+
+    def compose(self, *arguments: str) -> bool:
+        """Run Compose in front of the person; whether it worked."""
+        return subprocess.run(self._compose(arguments), env=self._environment, cwd=ROOT, check=False).returncode == 0
+
+    def ask_compose(self, *arguments: str) -> str:
+        """What Compose prints. Raises StackError."""
+        return self._ask(self._compose(arguments))
+
+    def ask(self, *arguments: str) -> str:
+        """What docker prints. Raises StackError."""
+        return self._ask(["docker", *arguments])
+
+    def services(self) -> list[str]:
+        """The services of the chosen profiles."""
+        return self.ask_compose("config", "--services").split()
+
+    def container(self, service: str) -> str:
+        """The id of the service's container that runs; empty where none does."""
+        labels = [f"label=com.docker.compose.project={self._project}", f"label=com.docker.compose.service={service}"]
+        return self.ask(
+            "ps", "--quiet", "--no-trunc", *(word for label in labels for word in ("--filter", label))
+        ).strip()
+
+    def published(self) -> set[int]:
+        """The ports of this machine that the project's own containers have."""
+        label = f"label=com.docker.compose.project={self._project}"
+        listed = self.ask("ps", "--filter", label, "--format", "{{.Ports}}")
+        return {int(port) for port in re.findall(r":(\d+)->", listed)}
+
+    def _compose(self, arguments: Sequence[str]) -> list[str]:
+        return ["docker", "compose", *self._files, *arguments]
+
+    def _ask(self, command: list[str]) -> str:
+        result = self._run(*command)
+        if result.returncode:
+            raise StackError(f"`{' '.join(command[:3])} ...` failed: {_first_line(result.stderr)}")
+        return result.stdout
+
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        options: dict[str, Any] = {"env": self._environment, "cwd": ROOT, "capture_output": True, "text": True}
+        return subprocess.run(command, check=False, **options)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "no message")

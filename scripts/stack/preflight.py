@@ -1,0 +1,119 @@
+"""What is looked at before anything is built or started. Each check raises StackError."""
+
+import datetime
+import secrets
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from app.environment import OWN_PREFIXES
+from app.settings import Settings, SettingsError, load_settings
+from scripts.demo import ports
+
+from .docker import Docker
+from .options import PORTS, ROOT, Options, StackError
+
+# Bind mounts, which the services read as a user of their own.
+_READ_BY_SERVICES = ("deploy/redis", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana")
+# What docker-compose.yml decides, whatever the .env file says, which may be a development server's; empty is unset.
+_DECIDED = {
+    "APP_ENV": "production",
+    "SESSION_BACKEND": "redis",
+    "SESSION_COOKIE_SECURE": "",
+    "REDIS_URL": "rediss://flask@redis:6379/0",
+    "SERVER_BIND": "",
+    "SERVER_TLS_CERTIFICATE": "",
+    "SERVER_TLS_KEY": "",
+    "METRICS_BIND": "",
+    "TRUSTED_PROXIES": "unix",
+}
+
+
+def check(options: Options, docker: Docker) -> None:
+    """Check everything, the cheapest first."""
+    _settings(options)
+    _callback(options)
+    _certificate(options)
+    _readable()
+    docker.check()
+    _ports(options, docker.published())
+
+
+def _settings(options: Options) -> None:
+    """By the app's own rules, so that it does not start only to say what is wrong."""
+    names = [name.upper() for name in Settings.model_fields]
+    paths = [*(f"{name}_FILE" for name in names), "AUTH0_CLIENT_CERTIFICATE", "AUTH0_CLIENT_CERTIFICATE_KEY"]
+    # A misspelt name is among them.
+    given = {name: value for name, value in options.variables.items() if name in names or name.startswith(OWN_PREFIXES)}
+    given |= {name: str(path) for name in paths if (path := options.path(name))}
+    given = {name: value for name, value in given.items() if name.removesuffix("_FILE") not in _DECIDED}
+    if not any(given.get(name) for name in ("AUTH0_SECRET", "AUTH0_SECRET_FILE")):
+        # The stack makes one.
+        given["AUTH0_SECRET"] = secrets.token_hex(64)
+    try:
+        load_settings(given | _DECIDED | {"AUTH0_REDIRECT_URI": options.callback})
+    except SettingsError as error:
+        raise StackError(f"{_name(options.env_file)} cannot be used. {error}") from None
+
+
+def _callback(options: Options) -> None:
+    url, port = urlsplit(options.callback), options.ports["HTTPS_PORT"]
+    if url.hostname == "localhost" and (url.port or 443) != port:
+        raise StackError(
+            f"AUTH0_REDIRECT_URI is {options.callback}, but nginx is published on port {port}: give both the same port,"
+            f" for example `make up HTTPS_PORT={url.port or 443}`."
+        )
+
+
+def _certificate(options: Options) -> None:
+    paths = {name: options.path(name) for name in ("TLS_CERTIFICATE", "TLS_KEY")}
+    if not any(paths.values()):
+        return
+    texts = {}
+    for name, path in paths.items():
+        if path is None:
+            raise StackError(f"{name} is missing: TLS_CERTIFICATE and TLS_KEY must be set together.")
+        try:
+            texts[name] = path.read_bytes()
+        except OSError as error:
+            raise StackError(f"{name} cannot be read from {path} ({error.strerror}): correct the path.") from None
+    try:
+        leaf = x509.load_pem_x509_certificates(texts["TLS_CERTIFICATE"])[0]
+    except ValueError:
+        raise StackError("TLS_CERTIFICATE is no certificate in PEM: give the chain, the server's own first.") from None
+    try:
+        key = load_pem_private_key(texts["TLS_KEY"], None)
+    except (ValueError, TypeError):
+        raise StackError("TLS_KEY is no private key in PEM without a password: give one.") from None
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if leaf.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+        raise StackError("TLS_KEY is not the key of TLS_CERTIFICATE: give a pair.")
+    if leaf.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
+        raise StackError(f"TLS_CERTIFICATE has expired on {leaf.not_valid_after_utc:%d %B %Y}: renew it.")
+
+
+def _readable() -> None:
+    for folder in _READ_BY_SERVICES:
+        for path in ((ROOT / folder), *(ROOT / folder).rglob("*")):
+            wanted = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+            if path.stat().st_mode & wanted != wanted:
+                raise StackError(
+                    f"{path.relative_to(ROOT)} is not readable for the containers' user: `chmod -R go+rX deploy`."
+                )
+
+
+def _ports(options: Options, own: set[int]) -> None:
+    for name, port in options.ports.items():
+        service = name.removesuffix("_PORT").lower()
+        if port in own or service in options.left_out:
+            continue
+        if reason := ports.obstacle(port):
+            fix = f"stop that, or choose another port with `make up {name}={ports.another(port)}`"
+            raise StackError(f"Port {port}, for {PORTS[name][1]}, {reason}: {fix}.")
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
