@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.servers.gunicorn import Gunicorn, gunicorn
 from tests.servers.identity import IdentityProvider
-from tests.servers.nginx import free_ports, nginx
+from tests.servers.nginx import nginx
+from tests.servers.ports import free_ports
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from tests.browser.stops import STOPS, Surroundings
 from tests.conftest import ROOT
 from tests.servers.chromium import Chromium
 from tests.servers.identity import IdentityProvider
-from tests.servers.nginx import free_ports, nginx
+from tests.servers.nginx import nginx
+from tests.servers.ports import free_ports
 from tests.servers.redis import RedisServer
 
 PICTURES = ROOT / ".local" / "screenshots"

@@ -17,7 +17,7 @@ import pytest
 
 from scripts.processes import is_running
 from tests.integration.identity.browser import form_of
-from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, free_ports
+from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, demo_ports
 
 PYTHON = ".venv/bin/python"
 # What a company's machine may have set, each of which would break a login if it reached the app.
@@ -95,7 +95,7 @@ def files(folder: Path) -> set[Path]:
 
 def run(checkout: Path, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run a command that is expected to end at once, and leave nothing running."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout.parent), **free_ports(), **variables}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout.parent), **demo_ports(), **variables}
     return subprocess.run(
         command, cwd=checkout, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
@@ -158,7 +158,7 @@ def test_on_a_signal_it_ends_well_and_its_secret_outlives_it(checkout: Path) -> 
 
 
 def test_a_closed_terminal_ends_it_without_a_complaint(checkout: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout.parent), **free_ports()}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout.parent), **demo_ports()}
     command = [checkout / PYTHON, "-m", "scripts.demo"]
     with subprocess.Popen(
         command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

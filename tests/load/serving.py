@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.ports import free_ports
+
 from .processes import children
 from .users import USERS, User
-from .ways import ORIGIN_HOST, Way, free_port
+from .ways import ORIGIN_HOST, Way
 
 ROOT = Path(__file__).parents[2]
 WORKER_CORE = 0
@@ -75,7 +77,7 @@ class Serving:
 @contextmanager
 def serving(way: Way, redis_url: str, folder: Path) -> Iterator[Serving]:
     """Run *way*, its log in *folder*, until the block ends."""
-    port = free_port()
+    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     # Bytecode is written as in an installed app: a start that compiles everything is nobody's.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

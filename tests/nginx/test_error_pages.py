@@ -11,7 +11,7 @@ from tests.nginx.client import Response
 from tests.nginx.conftest import RunSite, Site
 from tests.nginx.upstream import OK, Received, always
 from tests.servers.chromium import chromium
-from tests.servers.nginx import free_ports
+from tests.servers.ports import free_ports
 
 POLICY = (
     "default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; "

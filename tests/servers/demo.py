@@ -6,7 +6,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.processes import descendants
+from tests.servers.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
@@ -50,15 +50,9 @@ def copy_of_checkout(folder: Path) -> Path:
     return folder
 
 
-def free_ports() -> dict[str, str]:
+def demo_ports() -> dict[str, str]:
     """A free port for each of the demo's."""
-    probes = [socket.socket() for _ in PORTS]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = {name: str(probe.getsockname()[1]) for name, probe in zip(PORTS, probes, strict=True)}
-    for probe in probes:
-        probe.close()
-    return ports
+    return dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
 
 
 @dataclass
@@ -137,7 +131,7 @@ def demo(
     ports: Mapping[str, str] | None = None,
 ) -> Iterator[Demo]:
     """Start the demo in a copy of the checkout; `make demo` unless another *command* is given."""
-    ports = ports or free_ports()
+    ports = ports or demo_ports()
     terminal, other_side = pty.openpty()
     home = folder.parent / f"{folder.name}-home"
     home.mkdir(exist_ok=True)

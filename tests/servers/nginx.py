@@ -18,21 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.servers.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20
 STOP_SECONDS = 20
 WORKERS = 2
 Pair = tuple[Path, Path]
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listened on a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports
 
 
 def wait_until(true: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:

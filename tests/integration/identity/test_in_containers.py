@@ -8,7 +8,7 @@ from tests.integration.identity.browser import Browser
 from tests.integration.identity.protocol import RelyingParty
 from tests.integration.identity.receiver import receiver
 from tests.servers.identity import CLIENT, identity
-from tests.servers.nginx import free_ports
+from tests.servers.ports import free_ports
 
 # Nobody listens there: what reaches it was led elsewhere.
 ELSEWHERE = "https://localhost:9/"

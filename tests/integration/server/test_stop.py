@@ -130,7 +130,7 @@ def test_an_endless_stream_does_not_either(server: Gunicorn) -> None:
 
 
 def test_readiness_says_no_first_and_requests_are_still_taken(serve: Launcher) -> None:
-    server = serve(SERVER_GRACE_SECONDS="10", SERVER_DRAIN_SECONDS="2")
+    server = serve(SERVER_GRACE_SECONDS="12", SERVER_DRAIN_SECONDS="5")
     assert httpx.get(server.url + "/ready").text == "ready"
     began = time.monotonic()
     server.signal(signal.SIGTERM)
@@ -138,14 +138,14 @@ def test_readiness_says_no_first_and_requests_are_still_taken(serve: Launcher) -
     raw.wait_for(lambda: httpx.get(server.url + "/ready").text == "draining")
     assert httpx.get(server.url + "/").text == "hello"
     assert server.wait() == 0
-    assert time.monotonic() - began >= 2
+    assert time.monotonic() - began >= 5
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url + "/")
 
 
 def test_on_a_unix_socket_only_open_connections_can_drain(serve: Launcher, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
-    server = serve(SERVER_GRACE_SECONDS="10", SERVER_DRAIN_SECONDS="2", SERVER_BIND=f"unix:{path}")
+    server = serve(SERVER_GRACE_SECONDS="12", SERVER_DRAIN_SECONDS="5", SERVER_BIND=f"unix:{path}")
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as open_before:
         assert open_before.get("/ready").text == "ready"
         server.signal(signal.SIGTERM)

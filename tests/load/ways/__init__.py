@@ -1,12 +1,12 @@
 """The ways to serve the profile page that are compared."""
 
 import secrets
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.load.users import DOMAIN
+from tests.servers.ports import free_ports
 
 ORIGIN_HOST = "localhost"
 _GUNICORN = (sys.executable, "-m", "gunicorn")
@@ -36,7 +36,7 @@ class Way:
         own = {
             "SERVER_BIND": address,
             "SERVER_WORKERS": "1",
-            "METRICS_BIND": f"127.0.0.1:{free_port()}",
+            "METRICS_BIND": f"127.0.0.1:{free_ports(1)[0]}",
             # On a machine that does other things Redis may have to wait for its core; that is no answer of the app's.
             "REDIS_TIMEOUT_SECONDS": "10",
         }
@@ -75,11 +75,3 @@ WAYS = (
 
 TERMINATED = Way("nginx", "", _PROJECT, {"SESSION_BACKEND": "redis", "TRUSTED_PROXIES": "127.0.0.1"}, project=True)
 """The one behind nginx: as `redis`, but it believes what a proxy on the same machine says."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
