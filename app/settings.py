@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     auth0_pushed_authorization_requests: bool = Field(
         False, description="Send a login's parameters to Auth0 directly, not through the browser (PAR)."
     )
+    auth0_silent_login: bool = Field(
+        False,
+        description="Sign in, at a browser's first visit, who has a session at Auth0 already, without asking "
+        "(`prompt=none`).",
+    )
     auth0_logout_federated: bool = Field(
         False, description="A logout also ends the session at the identity provider behind Auth0."
     )

@@ -23,17 +23,23 @@ from app.settings import Settings
 
 from .client import Auth0Client
 from .guards import login_required, require_login
+from .hooks import LoginRefused, on_login, on_logout
+from .requirements import MULTI_FACTOR
 from .return_to import is_safe_path
 from .stores import FlaskSessionStateStore, FlaskSessionTransactionStore
 
 __all__ = [
+    "MULTI_FACTOR",
     "Auth0Client",
     "FlaskSessionStateStore",
     "FlaskSessionTransactionStore",
+    "LoginRefused",
     "auth0",
     "init_app",
     "is_safe_path",
     "login_required",
+    "on_login",
+    "on_logout",
     "require_login",
     "session_ends",
 ]
@@ -44,7 +50,7 @@ auth0 = cast(Auth0Client, LocalProxy(lambda: current_app.extensions["auth0"]))
 
 def init_app(app: LoopFlask, settings: Settings) -> None:
     """Make the app's one client and register `/login`, `/callback` and `/logout`."""
-    from . import token_errors  # noqa: PLC0415
+    from . import silent, token_errors  # noqa: PLC0415
     from .routes import routes  # noqa: PLC0415 - the routes import `auth0` from here
 
     secret = settings.secrets[0]
@@ -72,6 +78,8 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     app.on_stop(client.close)
     app.register_blueprint(routes)
     token_errors.init_app(app)
+    if settings.auth0_silent_login:
+        silent.init_app(app)
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -5,13 +5,28 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from auth0_server_python.auth_types import StartInteractiveLoginOptions, StateData, UserClaims
+from auth0_server_python.error import ApiError
+from flask import session
 
 from . import logins
+from .hooks import before_login
 from .provider import ProviderClient
 from .stores import FlaskSessionStateStore
 
+# What `prompt=none` is answered with where it takes more (OpenID Connect Core 3.1.2.6).
+_NEEDS_THE_PERSON = frozenset(
+    ("login_required", "consent_required", "interaction_required", "account_selection_required", "access_denied")
+)
 # A claim that the user does not have reads as None, as it does with the SDK.
 _NO_CLAIMS = dict.fromkeys(UserClaims.model_fields)
+
+
+class NotSilently(Exception):
+    """A silent login found that it takes the person to sign in; `app_state` is that of the login."""
+
+    def __init__(self, app_state: Any) -> None:
+        super().__init__("the provider has to ask the person")
+        self.app_state = app_state
 
 
 class Auth0Client(ProviderClient):
@@ -22,7 +37,7 @@ class Auth0Client(ProviderClient):
     ) -> str:
         """The SDK's, with a nonce (OpenID Connect Core 3.1.2.1)."""
         options = options or StartInteractiveLoginOptions()
-        login = logins.Login.begin(options.app_state)
+        login = logins.Login.begin(options.app_state, options.authorization_params or {})
         options = options.model_copy(update={"app_state": login.keep()})
         with logins.in_progress(login):
             url: str = await super().start_interactive_login(options, store_options)
@@ -37,7 +52,12 @@ class Auth0Client(ProviderClient):
         )
         login = logins.Login.kept(transaction.app_state) if transaction else None
         with logins.in_progress(login):
-            result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
+            try:
+                result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
+            except ApiError as error:
+                if login is not None and login.silent and error.code in _NEEDS_THE_PERSON:
+                    raise NotSilently(login.app_state) from None
+                raise
         result.pop("app_state", None)
         if login is not None and login.app_state:
             result["app_state"] = login.app_state
@@ -59,6 +79,15 @@ class Auth0Client(ProviderClient):
         claims: dict[str, Any] | None = state.get("user")
         return None if claims is None else {**_NO_CLAIMS, **claims}
 
+    def granted_scopes(self) -> frozenset[str]:
+        """What the access token of this session's login may be used for."""
+        store = self._state_store
+        state = store.read(self._state_identifier) if isinstance(store, FlaskSessionStateStore) else None
+        audience = self._authorization_params.get("audience") or self.DEFAULT_AUDIENCE_STATE_KEY
+        asked_at_login = self._merge_scope_with_defaults(None, audience) or ""
+        sets = [tokens for tokens in (state or {}).get("token_sets", []) if tokens["audience"] == audience]
+        return frozenset(name for tokens in sets for name in (tokens.get("scope") or asked_at_login).split())
+
     @property
     def _default_authorization_params(self) -> dict[str, Any]:
         # The SDK drops a nonce that is passed to a login, but sends all that is set here, pushed (PAR) or not.
@@ -71,13 +100,15 @@ class Auth0Client(ProviderClient):
 
     async def _persist_session_from_token_response(self, **login: Any) -> StateData:
         # The ID token has been verified by now, and nothing has been stored.
-        answered = logins.current()
+        answered, kept = logins.current(), {}
         if answered is not None:
             claims = login.get("id_token_claims")
             if claims is None:
                 raise jwt.InvalidTokenError("the login brought no ID token")
-            answered.check(claims)
+            answered.check(claims, login["token_response"].get("scope"), self.leeway)
+            kept = await before_login(claims)
         state: StateData = await super()._persist_session_from_token_response(**login)
+        session.update(kept)
         return state
 
     def _find_matching_token_set(

@@ -17,6 +17,8 @@ from auth0_server_python.error import (
     SessionExpiredError,
 )
 
+from .logins import TooWeak
+
 
 class Failure(NamedTuple):
     """One kind of failed login. `cause` is for logs and metrics, the texts are for the person."""
@@ -41,6 +43,9 @@ CODE_USED = Failure(
 )
 ORGANIZATION = Failure(
     "organization", 403, "Not a member of this organisation", "Your account may not sign in to this organisation."
+)
+TOO_WEAK = Failure(
+    "too_weak", 403, "This sign-in is not enough", "It did not bring what the page that you asked for needs."
 )
 SLOW = Failure("provider_slow", 504, "Signing in takes too long", "The sign-in service did not answer in time.")
 DOWN = Failure("provider_down", 502, "Signing in is not possible right now", "The sign-in service has a problem.")
@@ -82,6 +87,7 @@ _BY_CODE = {
 _BY_EXCEPTION: tuple[tuple[tuple[type[BaseException], ...], Failure], ...] = (
     ((MissingTransactionError, MissingRequiredArgumentError, SessionExpiredError), EXPIRED),
     ((OrganizationTokenValidationError,), ORGANIZATION),
+    ((TooWeak,), TOO_WEAK),
     ((ConfigurationError,), MISCONFIGURED),
     ((httpx.TimeoutException, TimeoutError), SLOW),
     # An answer that should be JSON and is not comes from something in between.

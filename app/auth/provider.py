@@ -51,7 +51,8 @@ class ProviderClient(ServerClient):
             options |= {"use_mtls": True, "ssl_context": tls}
         super().__init__(**options)
         self._timeout = timeout
-        self._leeway = leeway
+        self.leeway = leeway
+        """Seconds by which clocks may differ."""
         self._keys_seconds = keys_seconds
         self._connection: dict[str, Any] = {"verify": tls, "timeout": timeout, "proxy": proxy}
         self._metadata: dict[str, Document] = {}
@@ -85,12 +86,12 @@ class ProviderClient(ServerClient):
         """
         keys = await self._get_jwks_cached(self._domain)
         try:
-            return verified(token, keys, self._client_id, self._leeway, required)
+            return verified(token, keys, self._client_id, self.leeway, required)
         except UnknownKey:
             newer = await self._keys[self._domain].renew(*unknown_key)
             if newer is keys:
                 raise
-            return verified(token, newer, self._client_id, self._leeway, required)
+            return verified(token, newer, self._client_id, self.leeway, required)
 
     async def _verify_and_decode_jwt(
         self, token: str, jwks: dict[str, Any], audience: str | None = None

@@ -16,7 +16,7 @@ from tests.servers.app import REDIS_PASSWORD, SECRET, ServedApp
 from tests.servers.identity import CLIENT
 
 T = TypeVar("T")
-_COOKIES = ("__Host-session", "__Host-login.", "__Host-signed-out")
+_COOKIES = ("__Host-session", "__Host-login.", "__Host-signed-out", "__Host-asked")
 _ALWAYS_SECRET = {SECRET, REDIS_PASSWORD, CLIENT["client_secret"]}
 
 

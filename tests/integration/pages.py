@@ -1,15 +1,17 @@
 """The app's own pages, and routes that show what pages see: for the tests only (`APP_PAGES`)."""
 
 import asyncio
+import logging
 from typing import Any
 
 from flask import Blueprint, Flask, abort, redirect, request, session
 from werkzeug.wrappers import Response
 
 from app import pages
-from app.auth import auth0, login_required, require_login
+from app.auth import MULTI_FACTOR, LoginRefused, auth0, login_required, on_login, on_logout, require_login
 from app.server import await_
 
+log = logging.getLogger(__name__)
 tests = Blueprint("tests", __name__, url_prefix="/tests")
 guarded = Blueprint("guarded", __name__, url_prefix="/guarded")
 guarded.before_request(require_login)
@@ -20,6 +22,27 @@ def init_app(app: Flask) -> None:
     pages.init_app(app)
     app.register_blueprint(tests)
     app.register_blueprint(guarded)
+    on_login(app, remember_login)
+    on_login(app, refuse_on_request)
+    on_logout(app, note_logout)
+
+
+async def remember_login(claims: dict[str, Any]) -> dict[str, Any]:
+    """Add to the session."""
+    return {"greeting": f"Good day, {claims.get('nickname')}"}
+
+
+def refuse_on_request(claims: dict[str, Any]) -> None:
+    """A plain hook, which refuses who carries a certain cookie."""
+    if "refuse" in request.cookies:
+        raise LoginRefused(f"the test wants {len(claims['sub'])} characters refused")
+
+
+async def note_logout(claims: dict[str, Any]) -> None:
+    """Leave a line in the log, or break."""
+    if "break-logout" in request.cookies:
+        raise RuntimeError("marked-detail-of-the-bug in a hook")
+    log.info("logout noted", extra={"known": bool(claims)})
 
 
 @tests.get("/user")
@@ -86,6 +109,40 @@ async def bug() -> None:
 @tests.get("/redirect")
 async def leave() -> Response:
     return redirect("/")
+
+
+@tests.get("/greeting")
+async def greeting() -> dict[str, Any]:
+    return {"greeting": session.get("greeting")}
+
+
+@tests.route("/recent", methods=["GET", "POST"])
+@login_required(max_age=300)
+async def recent() -> str:
+    return "for who proved it lately"
+
+
+@tests.get("/strong")
+@login_required(acr=MULTI_FACTOR)
+def strong() -> str:
+    return "for who proved it twice"
+
+
+@tests.get("/scoped/<scope>")
+async def scoped(scope: str) -> Any:
+    return login_required(scopes=[scope])(lambda: f"for who may {scope}")()
+
+
+@tests.get("/editors")
+@login_required(claims={"https://example.com/roles": "editor"})
+async def editors() -> str:
+    return "for editors"
+
+
+@tests.get("/acme")
+@login_required(organization="acme")
+async def acme() -> str:
+    return "for Acme"
 
 
 @guarded.get("/page")

@@ -90,7 +90,7 @@ export class Accounts {
  */
 export function claimsOfScopes({ users }) {
   const namespaced = new Set(users.flatMap(({ claims }) => Object.keys(claims ?? {})));
-  return { openid: ['sub', 'org_id', 'org_name', ...namespaced], profile: PROFILE, email: EMAIL, auth_time: null, iss: null, sid: null };
+  return { openid: ['sub', 'amr', 'org_id', 'org_name', ...namespaced], profile: PROFILE, email: EMAIL, auth_time: null, iss: null, sid: null };
 }
 
 const normal = (name) => name.normalize('NFC').trim().toLowerCase();

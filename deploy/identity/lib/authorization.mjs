@@ -4,6 +4,12 @@ import { GRANT_LIFETIME } from './storage.mjs';
 
 /** @typedef {import('./accounts.mjs').Accounts} Accounts */
 
+/** Auth0's one value of `acr_values`. There is no second factor here: the password, typed for this request, stands for it. */
+export const MULTI_FACTOR = 'http://schemas.openid.net/pape/policies/2007/06/multi-factor';
+
+/** @param {{ acr_values?: string }} params of an authorization request */
+export const wantsMultiFactor = ({ acr_values: values = '' }) => values.split(' ').includes(MULTI_FACTOR);
+
 /** The scopes that Auth0 answers for every API, beside the API's own. */
 export const OIDC_SCOPES = ['openid', 'profile', 'email', 'offline_access'];
 
@@ -61,6 +67,10 @@ export function policy(accounts) {
       if (!organization || !oidc.session.accountId) return false;
       return !accounts.isMember(accounts.organization(organization), oidc.session.accountId, invitation);
     }),
+  );
+  prompts.get('login').checks.add(
+    new interactionPolicy.Check('multi_factor', 'the user has not used a second factor', 'login_required', ({ oidc }) =>
+      wantsMultiFactor(oidc.params) && Boolean(oidc.session.accountId) && !oidc.amr?.includes('mfa')),
   );
   return prompts;
 }

@@ -1,5 +1,6 @@
 import { errors } from 'oidc-provider';
 
+import { wantsMultiFactor } from './authorization.mjs';
 import { endSession } from './sessions.mjs';
 import { consentPage, errorPage, signInPage } from './pages.mjs';
 
@@ -99,7 +100,7 @@ async function signIn(interaction, user, provider, ctx) {
     interaction.session = undefined;
     await interaction.persist();
   }
-  return { login: { accountId: user.user_id, amr: ['pwd'] } };
+  return { login: { accountId: user.user_id, amr: wantsMultiFactor(interaction.params) ? ['pwd', 'mfa'] : ['pwd'] } };
 }
 
 function consentForm(accounts) {

@@ -1,0 +1,75 @@
+"""A login begins: the answer that sends a browser to the provider, and what is said when something goes wrong."""
+
+import logging
+from typing import Any
+
+from auth0_server_python.auth_types import StartInteractiveLoginOptions
+from flask import current_app, redirect, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from app.web import error_page
+
+from .failures import Failure, classify, code_of
+
+log = logging.getLogger(__name__)
+
+
+async def begin_login(
+    return_to: str,
+    parameters: dict[str, str] | None = None,
+    organization: str | None = None,
+    invitation: str | None = None,
+) -> Response:
+    """Send the browser to Auth0; it comes back to *return_to*, a path of this origin.
+
+    :param parameters: further authorization parameters.
+    """
+    options = StartInteractiveLoginOptions(
+        app_state={"return_to": return_to},
+        organization=organization,
+        invitation=invitation,
+        authorization_params=parameters or {},
+    )
+    try:
+        url = await current_app.extensions["auth0"].start_interactive_login(options)
+    except Exception as error:  # noqa: BLE001 - each kind gets its page
+        return login_failed("login", error)
+    # 303: what was a POST must not be sent on to the provider.
+    return redirect(url, 302 if request.method in ("GET", "HEAD") else 303)
+
+
+def login_failed(step: str, error: Exception, failure: Failure | None = None) -> Response:
+    """The page for a login that failed at *step*, and its line in the log."""
+    if isinstance(error, HTTPException):
+        raise error
+    failure = failure or classify(error)
+    log.log(
+        logging.ERROR if failure.operator else logging.WARNING,
+        "login failed: %s",
+        failure.cause,
+        extra={"step": step, "cause": failure.cause, "code": code_of(error)},
+        # Only what nobody foresaw needs its traceback.
+        exc_info=error if failure.cause == "unknown" else None,
+    )
+    return error_page(failure.status, failure.title, failure.text, action=("/login", "Sign in again"))
+
+
+def is_visit() -> bool:
+    """Whether this is a visit of a person, not an `<img src="/logout">` in a text or a link fetched in advance.
+
+    Browsers say so (W3C Fetch Metadata; `Sec-Purpose` of the Fetch standard); who sends neither is let through.
+    """
+    sent = request.headers
+    return sent.get("Sec-Fetch-Dest", "document") == "document" and "prefetch" not in sent.get("Sec-Purpose", "")
+
+
+def here() -> str | None:
+    """The page that is being asked for, with its query; None for one that cannot be asked for again."""
+    return request.full_path.removesuffix("?") if request.method in ("GET", "HEAD") else None
+
+
+def parameter(name: str, longest: int) -> Any:
+    """A parameter of the request, None where it is blank or longer than *longest*."""
+    value = request.args.get(name, "").strip()
+    return value if 0 < len(value) <= longest else None

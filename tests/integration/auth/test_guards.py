@@ -1,0 +1,238 @@
+"""What a page may ask of a sign-in: how recent, how strong, with which scopes, claims and organization; and hooks."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.auth import MULTI_FACTOR
+from tests.integration.browser import AppBrowser, heading_of, lines
+from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.identity.browser import location, query
+from tests.servers.app import ServedApp
+from tests.servers.identity import CLIENT
+
+JSON = {"accept": "application/json"}
+OLGA = ("olga@acme.example", "anvil-delivery")
+
+
+def through_the_provider(browser: AppBrowser, answer: httpx.Response, **person: str) -> httpx.Response:
+    """The page at which a redirect to the provider ends, the form filled in where there is one."""
+    return browser.visit(browser.sign_in(location(answer), **person))
+
+
+def noted(browser: AppBrowser, answer: httpx.Response, message: str) -> dict[str, Any]:
+    """The one line with *message* that the log has of the request."""
+    return browser.line_of(answer, message)
+
+
+def test_an_old_sign_in_is_renewed_and_the_person_comes_back(browser: AppBrowser) -> None:
+    knobs = browser.app.provider.knobs
+    knobs.clock(-1000)
+    # Asked for, so that the ID token says when it was.
+    assert heading_of(through_the_provider(browser, browser.get("/tests/recent"))) == "This sign-in is not enough"
+    knobs.clock(0)
+    browser.http.cookies.clear()
+    assert browser.sign_in_as().is_success
+
+    answer = browser.get("/tests/recent?page=2")
+    assert query(location(answer))["max_age"] == "300"
+    end = through_the_provider(browser, answer)
+    assert (end.url.raw_path, end.text) == (b"/tests/recent?page=2", "for who proved it lately")
+    assert browser.get("/tests/recent").text == "for who proved it lately"
+
+
+def test_a_form_that_needs_a_recent_sign_in_is_not_taken_and_not_sent_to_the_provider(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.request("POST", "/tests/recent", data={"a": "b"})
+    assert (answer.status_code, query(location(answer))["max_age"]) == (303, "300")
+    assert through_the_provider(browser, answer).url.path == "/"
+
+
+def test_a_stronger_sign_in_is_asked_for_and_leads_back(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.get("/tests/strong")
+    assert query(location(answer))["acr_values"] == MULTI_FACTOR
+    page = browser.open(location(answer))
+    assert 'name="password"' in page.text, "the provider asks again"
+    end = browser.visit(location(browser.submit(page, username="jane@example.com", password="correct-horse")))
+    assert (end.url.path, end.text) == ("/tests/strong", "for who proved it twice")
+
+
+def test_a_stranger_signs_in_strongly_at_once(browser: AppBrowser) -> None:
+    assert through_the_provider(browser, browser.get("/tests/strong")).text == "for who proved it twice"
+
+
+def test_scopes_that_are_missing_are_asked_for(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.get("/tests/scoped/offline_access")
+    assert query(location(answer))["scope"].split()[-1] == "offline_access"
+    assert through_the_provider(browser, answer).text == "for who may offline_access"
+
+
+def test_scopes_that_the_provider_does_not_grant_end_in_a_page_and_not_in_a_loop(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.get("/tests/scoped/delete:everything")
+    page = through_the_provider(browser, answer)
+    browser.failed(page, 403, "This sign-in is not enough", "too_weak")
+    assert browser.user is not None, "the session that there was goes on"
+
+
+def test_who_lacks_a_claim_is_told_nothing_and_the_log_what(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    assert browser.get("/tests/editors").text == "for editors"
+    browser.visit("/logout")
+    browser.sign_in_as("john@example.com", "battery-staple")
+    answer = browser.get("/tests/editors")
+    browser.failed(answer, 403, "No access")
+    assert "roles" not in answer.text
+    assert "editor" not in answer.text
+    assert noted(browser, answer, "access refused")["missing"] == ["claim https://example.com/roles"]
+
+
+def test_a_stranger_signs_in_to_the_organization_that_a_page_is_for(browser: AppBrowser) -> None:
+    answer = browser.get("/tests/acme")
+    assert query(location(answer))["organization"] == "acme"
+    username, password = OLGA
+    assert through_the_provider(browser, answer, username=username, password=password).text == "for Acme"
+
+
+def test_who_is_signed_in_to_no_or_another_organization_gets_a_403(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.get("/tests/acme")
+    browser.failed(answer, 403, "No access")
+    assert "acme" not in answer.text.lower()
+    assert noted(browser, answer, "access refused")["missing"] == ["organization"]
+
+
+@pytest.mark.parametrize(
+    ("path", "challenge"),
+    [
+        ("/guarded/page", ""),
+        ("/tests/strong", f', error="insufficient_user_authentication", acr_values="{MULTI_FACTOR}"'),
+        ("/tests/recent", ', error="insufficient_user_authentication", max_age="300"'),
+    ],
+)
+def test_a_program_gets_a_401_with_a_problem_document_and_no_redirect(
+    browser: AppBrowser, path: str, challenge: str
+) -> None:
+    answer = browser.get(path, headers=JSON)
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    expected = f'Cookie realm="{browser.app.origin}", form-action="/login"{challenge}'
+    assert answer.headers["www-authenticate"] == expected
+    problem = answer.json()
+    assert {name: problem[name] for name in ("type", "status", "login")} == {
+        "type": "about:blank",
+        "status": 401,
+        "login": "/login",
+    }
+    assert problem["reference"] == answer.headers["x-request-id"]
+    assert browser.cookies == {}
+    browser.sign_in_as()
+    assert browser.get(path, headers=JSON).status_code == (200 if path == "/guarded/page" else 401)
+
+
+def test_a_program_that_lacks_a_claim_gets_a_403_that_says_nothing(browser: AppBrowser) -> None:
+    browser.sign_in_as("john@example.com", "battery-staple")
+    answer = browser.get("/tests/editors", headers=JSON)
+    assert (answer.status_code, set(answer.json())) == (403, {"type", "title", "status", "reference"})
+    assert "editor" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "program"),
+    [
+        ({"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, False),
+        ({"accept": "*/*"}, False),
+        ({"accept": "application/json, text/html;q=0.5"}, True),
+        ({"accept": "application/problem+json"}, True),
+        ({"accept": "*/*", "sec-fetch-dest": "empty", "sec-fetch-mode": "cors"}, True),
+        ({"accept": "*/*", "x-requested-with": "XMLHttpRequest"}, True),
+    ],
+)
+def test_who_is_a_program(browser: AppBrowser, headers: dict[str, str], program: bool) -> None:
+    assert browser.get("/guarded/page", headers=headers).status_code == (401 if program else 303)
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-dest": "image"}, {"sec-purpose": "prefetch"}])
+def test_a_picture_in_a_text_begins_no_stronger_sign_in(browser: AppBrowser, headers: dict[str, str]) -> None:
+    assert browser.get("/tests/strong", headers=headers).status_code == 403
+    assert browser.cookies == {}
+
+
+def test_a_hook_adds_to_the_session_of_a_login(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    assert browser.get("/tests/greeting").json() == {"greeting": "Good day, jane"}
+    # Not lost with what another user had.
+    browser.sign_in_as("john@example.com", "battery-staple", login="/login?prompt=login")
+    browser.visit("/logout")
+    browser.sign_in_as("john@example.com", "battery-staple")
+    assert browser.get("/tests/greeting").json() == {"greeting": "Good day, john"}
+
+
+def test_a_hook_refuses_a_login_and_nothing_is_stored(browser: AppBrowser) -> None:
+    browser.http.cookies.set("refuse", "1", domain="localhost.local", path="/")
+    answer = browser.sign_in_as()
+    assert (answer.status_code, heading_of(answer)) == (403, "You cannot sign in here")
+    assert "characters" not in answer.text
+    assert noted(browser, answer, "login refused")["reason"].startswith("the test wants")
+    assert browser.user is None
+    assert browser.cookies == {}
+
+
+def test_a_hook_is_told_of_a_logout_and_cannot_stop_it(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    answer = browser.get("/logout")
+    assert noted(browser, answer, "logout noted")["known"] is True
+    browser.sign_in_as()
+    browser.http.cookies.set("break-logout", "1", domain="localhost.local", path="/")
+    answer = browser.get("/logout")
+    assert location(answer).startswith(browser.app.provider.issuer)
+    assert noted(browser, answer, "a hook of the logout failed")["level"] == "error"
+    assert browser.user is None
+
+
+VISIT = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+@pytest.fixture
+def silent(make_app: MakeApp) -> ServedApp:
+    return make_app(AUTH0_SILENT_LOGIN="true")
+
+
+def test_who_is_known_to_the_provider_is_signed_in_at_the_first_visit(
+    silent: ServedApp, new_browser: MakeBrowser
+) -> None:
+    browser = new_browser(silent)
+    browser.sign_in_as()
+    # Another session of the browser's; the provider's is kept.
+    for name in browser.cookies:
+        browser.delete_cookie(name)
+    answer = browser.get("/tests/user?x=1", headers=VISIT)
+    assert query(location(answer))["prompt"] == "none"
+    assert location(browser.open(location(answer))).startswith(f"{silent.origin}/callback?code=")
+    assert browser.follow(answer).url.raw_path == b"/tests/user?x=1"
+    assert browser.user is not None
+
+
+def test_who_is_unknown_is_asked_about_once_and_sees_the_page(silent: ServedApp, new_browser: MakeBrowser) -> None:
+    browser = new_browser(silent)
+    answer = browser.get("/?x=1", headers=VISIT)
+    page = browser.follow(answer)
+    assert (page.status_code, page.url.raw_path, heading_of(page)) == (200, b"/?x=1", "Welcome!")
+    assert browser.get("/", headers=VISIT).status_code == 200
+    assert browser.cookies == {"__Host-asked": "1"}
+    assert not [line for line in lines(silent.log) if line["message"].startswith("login failed")]
+
+
+def test_only_a_visit_of_a_page_asks_silently_and_a_provider_that_is_down_stops_no_page(
+    silent: ServedApp, new_browser: MakeBrowser
+) -> None:
+    browser = new_browser(silent)
+    assert browser.get("/").status_code == 200
+    assert browser.get("/static/style.css", headers=VISIT).status_code == 200
+    assert browser.get("/nothing", headers=VISIT).status_code == 404
+    assert browser.request("POST", "/tests/keep/x", headers=VISIT).status_code == 200
+    silent.provider.knobs.answer("/.well-known/openid-configuration", 503)
+    assert browser.get("/", headers=VISIT).status_code == 200
+    assert query(location(browser.get("/", headers=VISIT)))["client_id"] == CLIENT["client_id"]
