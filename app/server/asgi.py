@@ -1,12 +1,13 @@
 """The ASGI 3 application around a `LoopFlask`."""
 
+import functools
 from typing import Any
 
 from .body import Body, Message, Receive
-from .bridge import RequestGreenlet
 from .environ import BadScope, Scope, environ_of
 from .exchange import Exchange, Send
 from .flask import LoopFlask
+from .greenlets import Greenlets
 from .lifespan import lifespan
 from .limit import TimeLimit
 from .pool import RETRY_AFTER_SECONDS, Pool
@@ -24,6 +25,7 @@ class ASGI:
         self._concurrency: int = flask.config.setdefault("SERVER_CONCURRENCY", 128)
         self._timeout_seconds: float = flask.config.setdefault("SERVER_REQUEST_TIMEOUT_SECONDS", 30.0)
         self._pool = flask.pool = Pool(flask.config.setdefault("SERVER_THREADS", 8), flask.stats)
+        self._greenlets = Greenlets()
         self._overload: list[Message] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,12 +61,13 @@ class ASGI:
         limit = TimeLimit(self._timeout_seconds, self._stats)
         at_once = scope.get("extensions", {}).get(AT_ONCE)
         exchange = Exchange(environ, body, send, self._pool, limit.cancel, at_once=at_once)
-        request = RequestGreenlet(exchange.run)
+        request = self._greenlets.take()
         limit.start(request)
         try:
-            await request.drive(self.flask.wsgi_app)
+            await request.drive(functools.partial(exchange.run, self.flask.wsgi_app))
         finally:
             limit.cancel()
+            self._greenlets.give_back(request)
 
     async def _send_all(self, messages: list[Message], send: Send) -> None:
         for message in messages:

@@ -36,9 +36,15 @@ class RequestGreenlet(greenlet):
         super().__init__(function)
         # A context of its own, which the loop never enters, so that a pool thread can while the greenlet waits.
         self.context = copy_context() if context is None else context
-        self.gr_context = self.context
+        self.gr_context: Context | None = self.context
         self.task: asyncio.Task[Any] | None = None
         self.interruption: BaseException | None = None
+
+    def renew(self, context: Context | None) -> None:
+        """Forget the request before, and go on in *context*; None while there is no request."""
+        self.abandoned = self.begun = self.refusable = False
+        self.gr_context = context
+        self.context = cast(Context, context)
 
     def interrupt(self, error: BaseException) -> None:
         """Raise `error` where the greenlet waits; a coroutine that it waits for is cancelled. Call it on the loop."""
@@ -58,7 +64,7 @@ class RequestGreenlet(greenlet):
     def _steps(self, arguments: tuple[Any, ...]) -> Generator[Any, Any, Any]:
         self.parent = getcurrent()
         waits_for = self.switch(*arguments)
-        while not self.dead:
+        while not self.dead and type(waits_for) is not Outcome:
             try:
                 value = yield waits_for
             except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the greenlet
@@ -68,7 +74,7 @@ class RequestGreenlet(greenlet):
                 # The loop may resume from another greenlet than the one that began (an eager task).
                 self.parent = getcurrent()
                 waits_for = self.switch(value)
-        return waits_for
+        return waits_for.take() if type(waits_for) is Outcome else waits_for
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Step `coroutine` here, in the greenlet, handing the futures that it waits for up to the task."""
@@ -90,6 +96,28 @@ class RequestGreenlet(greenlet):
                 raise
             self.task.uncancel()
             raise error from None
+
+
+class Outcome:
+    """What a greenlet that is used again (`Greenlets`) hands up in the end: what its function returned or raised."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+
+    def take(self) -> Any:
+        """Return the value or raise the error; the idle greenlet, which goes on referring to this, keeps neither."""
+        value, error = self.value, self.error
+        self.value = self.error = None
+        if error is None:
+            return value
+        try:
+            raise error
+        finally:
+            # No cycle of the error, its traceback and this frame.
+            del error
 
 
 class Waiter(Protocol):
