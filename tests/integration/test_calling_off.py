@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts.processes import descendants, is_running
+from scripts.processes import GRACE_SECONDS, descendants, is_running
 from tests.servers.demo import ROOT
 
 SECONDS = 60
 # A suite of one test. Its server ends with its fixture; the stray one is an orphan from the start.
 SUITE = """
-import os, subprocess, time
+import os, signal, subprocess, time
 from pathlib import Path
 import pytest
 
@@ -31,12 +31,16 @@ NAME = Path(__file__).parent.name
 def server():
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     (STATE / f"{NAME}.server").write_text(str(process.pid))
+    if "ONE_SIGNAL" in os.environ:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     yield
     if "TEARDOWN_HANGS" in os.environ:
         (STATE / f"{NAME}.hangs").touch()
         time.sleep(1000)
     process.terminate()
     process.wait()
+    if "ONE_SIGNAL" in os.environ and signal.sigtimedwait({signal.SIGTERM}, 2):
+        (STATE / f"{NAME}.interrupted").touch()
     (STATE / f"{NAME}.torn-down").touch()
 
 def test_never_ends(server):
@@ -173,7 +177,7 @@ def test_a_second_signal_does_not_wait_for_fixtures_that_hang(tmp_path: Path) ->
         wait_until(lambda: len(list(run.state.glob("*.hangs"))) == 2, "the fixtures have not been reached")
         assert run.process.poll() is None
         run.process.terminate()
-        assert run.process.wait(SECONDS) == 128 + signal.SIGTERM
+        assert run.process.wait(GRACE_SECONDS / 2) == 128 + signal.SIGTERM
         wait_until(run.all_ended, "something is left")
         assert run.torn_down() == 0
 
@@ -196,11 +200,12 @@ def test_chosen_tests_in_front_end_too(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_front_is_one_signal_and_the_fixtures_come_to_their_end(tmp_path: Path) -> None:
-    with runner(tmp_path, sys.executable, "-m", "scripts.test", "tests/unit") as run:
+    with runner(tmp_path, sys.executable, "-m", "scripts.test", "tests/unit", ONE_SIGNAL="1") as run:
         in_the_middle(run, suites=1)
         # As a terminal does: to everybody in the group.
         os.killpg(run.process.pid, signal.SIGINT)
         assert run.process.wait(SECONDS) == 128 + signal.SIGINT
+        assert not list(run.state.glob("*.interrupted"))
         assert run.all_ended()
         assert run.torn_down() == 1
 
