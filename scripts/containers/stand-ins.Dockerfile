@@ -87,6 +87,8 @@ CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prome
 
 FROM busybox AS alertmanager
 COPY --from=observability-packages /unpacked/usr/bin/prometheus-alertmanager /bin/alertmanager
+# Its templates, which the official one has compiled in.
+COPY --from=observability-packages /unpacked/usr/share/prometheus/alertmanager /usr/share/prometheus/alertmanager
 WORKDIR /alertmanager
 RUN mkdir -p /etc/alertmanager && chown 65534:65534 /alertmanager /etc/alertmanager
 USER 65534
