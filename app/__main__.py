@@ -1,10 +1,13 @@
 """`python -m app settings`: the table of all settings, and a check of them without starting.
 
-`python -m app health`: whether the server on this machine is well.
+`python -m app health`: whether the server on this machine is well. `python -m app keys`: a new secret for sessions.
 """
 
 import argparse
+import secrets
 import sys
+
+_SECRET_BYTES = 32
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     health.add_argument(
         "--live", action="store_true", help="ask only whether it answers, not whether it has what it needs"
     )
+    commands.add_parser("keys", help="print a new secret for AUTH0_SECRET")
     options = parser.parse_args(arguments)
+    if options.command == "keys":
+        print(secrets.token_hex(_SECRET_BYTES))
+        return 0
     if options.command == "health":
         return _health("live" if options.live else "ready")
     return _settings(options.markdown)

@@ -31,10 +31,11 @@ class Problem:
 
 @dataclass
 class Environment:
-    """What was found: `values` by attribute name, as text, and the problems with finding them."""
+    """What was found: `values` by attribute name, as text, the `files` they stand in, and the problems with that."""
 
     variables: Mapping[str, str]
     values: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     ignored_dotenv: bool = False
 
@@ -72,6 +73,7 @@ class Environment:
             return
         if text:
             self.values[attribute] = text
+            self.files[attribute] = path
         else:
             self.problems.append(Problem(name, f"is empty in {str(path)!r}, which {name}{FILE_SUFFIX} names"))
 

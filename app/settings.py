@@ -6,9 +6,10 @@ all problems at once; no message, repr or table shows a secret's value.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from . import settings_rules
@@ -26,13 +27,20 @@ class SettingsError(Exception):
 
 
 def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    return _parts(value) if isinstance(value, str) else value
+
+
+def _lines(value: object) -> object:
+    # In a file, one a line is what people write.
+    return _parts(value.replace("\n", ",")) if isinstance(value, str) else value
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_lines)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -40,6 +48,8 @@ class Settings(BaseSettings):
     """The settings, valid and immutable. A variable's name is the attribute's in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     app_env: Literal["production", "development", "test"] = Field(
         "production", description="Where this runs. Only outside production may a `.env` file or plain HTTP be used."
@@ -82,9 +92,9 @@ class Settings(BaseSettings):
         examples=["the value under Applications → Settings in Auth0"],
     )
     auth0_secret: Secrets = Field(
-        description="Secret that sessions are encrypted with; several, separated by commas, while rotating: "
-        "the first writes, all read.",
-        examples=["the output of `openssl rand -hex 64`"],
+        description="Secret that sessions are encrypted with; several while rotating, separated by commas, or one a "
+        "line in a file: the first writes, all read. A changed `AUTH0_SECRET_FILE` is read without a restart.",
+        examples=["the output of `python -m app keys`"],
     )
     auth0_redirect_uri: str = Field(
         description="The callback's full URL, as entered at Auth0 under Allowed Callback URLs.",
@@ -337,6 +347,22 @@ class Settings(BaseSettings):
         """The key ring's secrets in plain: the first writes, all read."""
         return tuple(secret.get_secret_value() for secret in self.auth0_secret)
 
+    @property
+    def secret_file(self) -> Path | None:
+        """Where `secrets` were read, if that was a file; `secrets_in` reads it again."""
+        return self._files.get("auth0_secret")
+
+    def secrets_in(self, file: Path) -> tuple[str, ...]:
+        """The key ring's secrets in *file*.
+
+        :raises ValueError: they cannot be used.
+        :raises OSError: the file cannot be read.
+        """
+        texts = _parts(file.read_text(encoding="utf-8").replace("\n", ","))
+        client_secret = self.auth0_client_secret
+        settings_rules.key_ring(texts, client_secret.get_secret_value() if client_secret else None)
+        return texts
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -369,6 +395,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
+    settings._files = environment.files
     return settings
 
 

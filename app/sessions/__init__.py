@@ -9,6 +9,7 @@ from flask import current_app
 from app.server import LoopFlask
 from app.settings import Settings
 
+from . import rotation
 from .cookie import CookieSessions
 from .current import (
     end,
@@ -65,6 +66,9 @@ __all__ = [
 def init_app(app: LoopFlask, settings: Settings) -> None:
     """Set `app.session_interface`, and the extensions that the functions below use."""
     keyring = KeyRing(settings.secrets)
+    file = settings.secret_file
+    if file is not None:
+        rotation.init_app(app, keyring, settings.secrets, lambda: settings.secrets_in(file))
     prefix = "__Host-" if settings.session_cookie_secure else ""
     app.config.update(
         SESSION_COOKIE_NAME=f"{prefix}session",
@@ -86,7 +90,7 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
         app.on_stop(store.close)
     else:
         app.extensions["session_locks"] = LocalLocks()
-        app.session_interface = CookieSessions(app, keyring)
+        app.session_interface = CookieSessions(app, keyring, settings.session_idle_seconds)
 
 
 def transient_cookies() -> TransientCookies:

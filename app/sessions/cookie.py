@@ -1,7 +1,13 @@
-"""Stateless sessions: all of it in the browser, encrypted, split over several cookies when one is too small."""
+"""Stateless sessions: all of it in the browser, encrypted, split over several cookies when one is too small.
 
+When it was last used stands in a cookie of its own, so that a slow request which only notes its use can neither bring
+back a session that was ended meanwhile nor undo what was written.
+"""
+
+import hmac
 import logging
 import secrets
+import time
 
 import flask
 from flask import Flask, Request, Response
@@ -15,7 +21,9 @@ from .model import Session, SessionTooLarge, decode, encode
 log = logging.getLogger(__name__)
 
 _PURPOSE = "cookie session"
+_USE = "cookie session use"
 _SID_BYTES = 16
+_RENEW_SECONDS = 60
 # Four full cookies make 16 kB of request headers: nginx here takes that, many servers take no more.
 _MAXIMUM_COOKIES = 4
 
@@ -23,14 +31,15 @@ _MAXIMUM_COOKIES = 4
 class CookieSessions(SessionInterface):
     """Flask's session interface over the cookies `session`, `session.1`, `session.2`, …
 
-    Their values, one after the other, are `base64url(session id (16) | blob)`.
+    Their values, one after the other, are `base64url(session id (16) | blob)`. `session.used` is `Unix seconds-MAC`.
     """
 
-    def __init__(self, app: Flask, keyring: KeyRing) -> None:
+    def __init__(self, app: Flask, keyring: KeyRing, idle: int) -> None:
         self.resolvers: dict[str, Resolve] = {}
         """Never called: each response has the browser's cookies to itself."""
         self._keyring = keyring
         self._lifetime = int(app.permanent_session_lifetime.total_seconds())
+        self._idle = idle if idle < self._lifetime else None
 
     def open_session(self, app: Flask, request: Request) -> Session:
         """Open the session that the request's cookies hold; a new one where they hold none that is valid."""
@@ -43,7 +52,7 @@ class CookieSessions(SessionInterface):
             except Undecryptable:
                 log.warning("session refused: its cookie cannot be decrypted")
             else:
-                if session is not None:
+                if session is not None and self._used(app, request, session):
                     return session
         return Session(_new_sid())
 
@@ -55,6 +64,8 @@ class CookieSessions(SessionInterface):
         if session.accessed:
             vary_by_cookie(response)
         if not session.modified:
+            if session.accessed and session.stored and time.time() - session.used_at >= _RENEW_SECONDS:
+                self._note_use(app, session, response)
             return
         # Once only: the error page that a failure below ends in saves the session as well.
         session.modified = False
@@ -62,6 +73,10 @@ class CookieSessions(SessionInterface):
         parts = self._parts(app, session) if session else []
         for index, part in enumerate(parts):
             set_cookie(app, response, _name(app, index), part, session.expires_in(self._lifetime))
+        if parts:
+            self._note_use(app, session, response)
+        elif _used_name(app) in flask.request.cookies:
+            sent.append(_used_name(app))
         for name in sent[len(parts) :]:
             delete_cookie(app, response, name)
 
@@ -80,6 +95,24 @@ class CookieSessions(SessionInterface):
     async def reload(self, session: Session) -> bool:
         """Do nothing: all of it came with the request."""
         return True
+
+    def _used(self, app: Flask, request: Request, session: Session) -> bool:
+        # Whether it was used within the idle time. Its use is no secret, but must not be another session's.
+        if self._idle is None:
+            session.used_at = int(time.time())
+            return True
+        text, _, mac = request.cookies.get(_used_name(app), "").partition("-")
+        macs = self._keyring.names(_USE, f"{session.sid} {text}")
+        if not any(hmac.compare_digest(mac.encode(), known.encode()) for known in macs):
+            return False
+        session.used_at = int(text)
+        return session.used_at + self._idle > time.time()
+
+    def _note_use(self, app: Flask, session: Session, response: Response) -> None:
+        if self._idle is not None:
+            now = str(int(time.time()))
+            mac = self._keyring.names(_USE, f"{session.sid} {now}")[0]
+            set_cookie(app, response, _used_name(app), f"{now}-{mac}", self._idle)
 
     def _parts(self, app: Flask, session: Session) -> list[str]:
         sid = bytes.fromhex(session.sid)
@@ -101,6 +134,10 @@ class CookieSessions(SessionInterface):
 def _name(app: Flask, index: int) -> str:
     name: str = app.config["SESSION_COOKIE_NAME"]
     return f"{name}.{index}" if index else name
+
+
+def _used_name(app: Flask) -> str:
+    return f"{app.config['SESSION_COOKIE_NAME']}.used"
 
 
 def _new_sid() -> str:

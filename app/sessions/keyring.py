@@ -2,7 +2,8 @@
 
 import hmac
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,10 +27,20 @@ class KeyRing:
     no other place than the one it was sealed for.
     """
 
-    def __init__(self, secrets: Sequence[str]) -> None:
-        keys = [hmac.digest(_SALT, secret.encode(), "sha256") for secret in secrets]
+    def __init__(self, ring: Sequence[str]) -> None:
+        self.on_unknown_key: Callable[[], None] = lambda: None
+        """Called when a blob has the id of a key that is not in the ring; it may bring it in."""
+        self.use(ring)
+
+    def use(self, ring: Sequence[str]) -> None:
+        """Seal with the first of these secrets from now on, open with any of them."""
+        keys = [hmac.digest(_SALT, secret.encode(), "sha256") for secret in ring]
         self._keys = {_expand(key, b"key id")[:4]: key for key in reversed(keys)}
         self._first = _expand(keys[0], b"key id")[:4]
+
+    def is_first(self, blob: bytes) -> bool:
+        """Whether *blob* was sealed with the first secret."""
+        return blob[_KEY_ID] == self._first
 
     def seal(self, purpose: str, context: bytes, plaintext: bytes) -> bytes:
         """Encrypt *plaintext* for *purpose* (what kind of thing it is) and *context* (which one)."""
@@ -49,13 +60,23 @@ class KeyRing:
 
         :raises Undecryptable: whatever is wrong with it.
         """
-        key = self._keys.get(blob[_KEY_ID])
-        if key is None or blob[:1] != _VERSION:
+        if blob[:1] != _VERSION:
             raise Undecryptable
+        key = self._keys.get(blob[_KEY_ID])
+        if key is None:
+            self.on_unknown_key()
+            key = self._keys.get(blob[_KEY_ID])
+            if key is None:
+                raise Undecryptable
         try:
             return _cipher(key, purpose, context).decrypt(blob[_NONCE], blob[_HEADER_SIZE:], blob[:5])
         except (InvalidTag, ValueError):
             raise Undecryptable from None
+
+
+def new_secret() -> str:
+    """A secret for the ring: 256 random bits, as 64 hexadecimal digits."""
+    return secrets.token_hex(32)
 
 
 def _cipher(key: bytes, purpose: str, context: bytes) -> AESGCM:

@@ -37,10 +37,14 @@ class Session(ServerSideSession):
     """Which writing of it was read; empty while the store has none of this id."""
     replaced: tuple[tuple[str, bytes], ...] = ()
     """Ids that it had before, with the version read; they end with it being saved."""
+    outdated = False
+    """Whether it was read with another than the first key."""
     emptied = False
     """Whether it was ended by this request, so its cookie goes."""
     announced = False
     """Whether the browser has its id."""
+    used_at = 0
+    """When it was last used (Unix seconds), where the store does not know that itself."""
 
     def __init__(self, sid: str, data: Mapping[str, Any] | None = None, created_at: int | None = None) -> None:
         super().__init__(dict(data) if data is not None else None)

@@ -125,18 +125,16 @@ class RedisSessions(ServerSideSessionInterface):
 
     async def _written(self, session: Session) -> bool:
         # The index first: what it refuses, and what is ended by it from then on, does not come to be.
-        if (
-            session.labels
-            and not session.stored
-            and not await self._index.add(session, session.ends_at(self._lifetime))
-        ):
-            return False
+        if session.labels and (session.outdated or not session.stored):
+            added = await self._index.add(session, session.ends_at(self._lifetime))
+            if not added:
+                return False
         for sid, version in session.replaced:
             if not await self._swapped(session, sid, version, successor=name_of(session.sid)):
                 return False
         if not await self._swapped(session, session.sid, session.version):
             return False
-        session.stored = True
+        session.stored, session.outdated = True, False
         replaced, session.replaced = session.replaced, ()
         await self._index.remove(session.labels, [name_of(sid) for sid, _version in replaced])
         return True
@@ -190,6 +188,9 @@ class RedisSessions(ServerSideSessionInterface):
             return None
         if session is not None:
             session.version = version_of(blob)
+            if not self._keyring.is_first(blob):
+                # It moves to the first key at once, so that the old one need not be kept until the session ends.
+                session.outdated = session.modified = True
         return session
 
     @staticmethod

@@ -198,7 +198,7 @@ def test_a_key_ring_keeps_its_order(variables: dict[str, str]) -> None:
 )
 def test_a_weak_key_ring_is_refused(variables: dict[str, str], ring: str, sentence: str) -> None:
     assert only_problem(variables | {"AUTH0_SECRET": ring}) == (
-        f"AUTH0_SECRET {sentence} (for example: the output of `openssl rand -hex 64`)."
+        f"AUTH0_SECRET {sentence} (for example: the output of `python -m app keys`)."
     )
 
 

@@ -16,9 +16,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from app.server import LoopFlask
 from app.sessions.entries import Entries, key_of, name_of
@@ -125,7 +133,7 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
         self.loop.close()
 
-    @initialize(tabs=st.integers(1, 3))
+    @initialize(tabs=st.integers(2, 4))
     def begin_signed_in(self, tabs: int) -> None:
         """Jane is signed in and has a few pages loading: most of what can go wrong goes wrong from here."""
         self.log_in("jane")
@@ -159,34 +167,23 @@ class Interleavings(RuleBasedStateMachine):
             assert session["user"] == life.user
             self.requests.append(Request(life, session))
 
-    @precondition(lambda self: self.idle())
-    @rule(data=st.data(), key=st.sampled_from(["a", "b"]))
-    def change(self, data: st.DataObject, key: str) -> None:
-        request = data.draw(st.sampled_from(self.idle()))
-        self.serial += 1
-        request.session[key] = request.changed[key] = self.serial
-
-    @precondition(lambda self: self.idle())
-    @rule(data=st.data())
-    def refresh(self, data: st.DataObject) -> None:
-        request = data.draw(st.sampled_from(self.idle()))
-        self.serial += 1
-        request.session["token"] = request.changed["token"] = self.serial
-
-    @precondition(lambda self: self.idle())
-    @rule(data=st.data(), new_id=st.booleans())
-    def save(self, data: st.DataObject, new_id: bool) -> None:
-        request = data.draw(st.sampled_from(self.idle()))
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data(), keys=st.sets(st.sampled_from(["a", "b", "token"]), min_size=1), new_id=st.booleans())
+    def change(self, data: st.DataObject, keys: set[str], new_id: bool) -> None:
+        request = self.one_of(data, self.requests)
         self.requests.remove(request)
+        for key in keys:
+            self.serial += 1
+            request.session[key] = request.changed[key] = self.serial
         if new_id:
             self.sessions.move(request.session)
             request.life.disturbed = True
         self.begin(request)
 
-    @precondition(lambda self: self.idle())
+    @precondition(lambda self: self.requests)
     @rule(data=st.data())
     def log_out(self, data: st.DataObject) -> None:
-        request = data.draw(st.sampled_from(self.idle()))
+        request = self.one_of(data, self.requests)
         self.requests.remove(request)
         request.session.clear()
         self.sessions.regenerate(request.session)
@@ -260,8 +257,9 @@ class Interleavings(RuleBasedStateMachine):
 
     # How the test does it.
 
-    def idle(self) -> list[Request]:
-        return self.requests
+    @staticmethod
+    def one_of(data: st.DataObject, requests: list[Request]) -> Request:
+        return requests[data.draw(st.integers(0, len(requests) - 1))]
 
     def signed_in(self) -> list[Life]:
         return [life for life in self.lives if life.cookie is not None]
@@ -339,8 +337,6 @@ class Interleavings(RuleBasedStateMachine):
 
 def test_any_interleaving_keeps_the_invariants(redis: RedisServer) -> None:
     Interleavings.redis = redis
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Interleavings,
         settings=settings(
@@ -351,3 +347,29 @@ def test_any_interleaving_keeps_the_invariants(redis: RedisServer) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("how", ["logs out", "is ended by its name"])
+def test_a_session_that_ends_between_the_halves_of_a_new_id_does_not_go_on_under_it(
+    redis: RedisServer, how: str
+) -> None:
+    """The old id has ended and the new one is not written: the mark on the old one says what it goes on as."""
+    Interleavings.redis = redis
+    machine = Interleavings()
+    machine.begin_signed_in(tabs=2)
+    moving, leaving = machine.requests
+    machine.sessions.move(moving.session)
+    machine.begin(moving)
+    while len(machine.store.waiting) > 1 or machine.lives_in_redis(machine.lives[0].sids[0]):
+        machine.send(0)
+    if how == "logs out":
+        leaving.session.clear()
+        machine.run(machine.sessions.save(leaving.session))
+    else:
+        name = name_of(machine.lives[0].sids[0])
+        assert machine.run(machine.index.end_one("sub:jane", name))
+    machine.lives[0].disturbed = True
+    while machine.store.waiting:
+        machine.send(0)
+    assert not any(map(machine.lives_in_redis, machine.lives[0].sids))
+    machine.teardown()

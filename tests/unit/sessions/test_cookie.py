@@ -3,6 +3,7 @@
 import base64
 import datetime
 import logging
+import time
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.server import LoopFlask
 from app.settings import Settings
 
 NAME = "__Host-session"
+USED = f"{NAME}.used"
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def client(app: LoopFlask) -> FlaskClient:
 
 def values(client: FlaskClient) -> dict[str, str]:
     """The session's cookies in the client's jar."""
-    names = [NAME, *(f"{NAME}.{index}" for index in range(1, 9))]
+    names = [NAME, *(f"{NAME}.{part}" for part in range(1, 9)), USED]
     return {name: cookie.value for name in names if (cookie := client.get_cookie(name)) is not None}
 
 
@@ -71,7 +73,7 @@ def test_an_emptied_session_leaves_no_cookie(client: FlaskClient) -> None:
 def test_a_large_session_is_split_and_read_again(client: FlaskClient) -> None:
     client.post("/set", json={"a": "x" * 9000})
     cookies = values(client)
-    assert len(cookies) == 4
+    assert list(cookies) == [NAME, f"{NAME}.1", f"{NAME}.2", f"{NAME}.3", USED]
     assert all(len(name) + len(value) < 4093 for name, value in cookies.items())
     assert client.get("/get").json == {"a": "x" * 9000}
 
@@ -79,7 +81,7 @@ def test_a_large_session_is_split_and_read_again(client: FlaskClient) -> None:
 def test_a_session_that_shrinks_leaves_no_part_behind(client: FlaskClient) -> None:
     client.post("/set", json={"a": "x" * 9000})
     client.post("/set", json={"a": "small"})
-    assert list(values(client)) == [NAME]
+    assert list(values(client)) == [NAME, USED]
     assert client.get("/get").json == {"a": "small"}
 
 
@@ -142,6 +144,65 @@ def test_a_session_ends_at_its_absolute_age_though_the_browser_keeps_the_cookie(
     assert client.get("/get").json == {}
 
 
+class Idle:
+    """An app whose sessions end after ten idle minutes, and its clock."""
+
+    ahead = 0.0
+
+    def __init__(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        from tests.unit.sessions.conftest import make_app
+
+        values_ = {name.lower(): value for name, value in variables.items()}
+        self.app = make_app(Settings.model_validate(values_ | {"session_idle_seconds": "600"}))
+        now = time.time
+        monkeypatch.setattr("app.sessions.model.time.time", lambda: now() + self.ahead)
+
+
+@pytest.fixture
+def idle(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Idle:
+    return Idle(variables, monkeypatch)
+
+
+def test_a_session_that_nobody_uses_ends_though_the_browser_keeps_its_cookies(idle: Idle) -> None:
+    client = idle.app.test_client()
+    client.post("/set", json={"a": 1})
+    cookies = values(client)
+    idle.ahead = 601
+    for name, value in cookies.items():
+        client.set_cookie(name, value)
+    assert client.get("/get").json == {}
+
+
+def test_a_session_that_is_used_lives_on_and_says_so_once_a_minute(idle: Idle) -> None:
+    client = idle.app.test_client()
+    client.post("/set", json={"a": 1})
+    session = values(client)[NAME]
+    for _ in range(4):
+        idle.ahead += 300
+        answers = [client.get("/get") for _ in range(2)]
+        assert [answer.json for answer in answers] == [{"a": 1}] * 2
+        assert [len(answer.headers.getlist("Set-Cookie")) for answer in answers] == [1, 0]
+    assert values(client)[NAME] == session
+
+
+def test_a_page_that_does_not_look_at_the_session_does_not_note_its_use(idle: Idle) -> None:
+    client = idle.app.test_client()
+    client.post("/set", json={"a": 1})
+    idle.ahead += 300
+    assert "Set-Cookie" not in client.get("/untouched").headers
+
+
+@pytest.mark.parametrize("used", ["", "9999999999-00", "another's", "later"])
+def test_when_a_session_was_used_cannot_be_made_up(idle: Idle, used: str) -> None:
+    client, other = idle.app.test_client(), idle.app.test_client()
+    client.post("/set", json={"a": 1})
+    other.post("/set", json={"b": 2})
+    seconds, _, mac = values(client)[USED].partition("-")
+    forged = {"another's": values(other)[USED], "later": f"{int(seconds) + 1}-{mac}"}.get(used, used)
+    client.set_cookie(USED, forged)
+    assert client.get("/get").json == {}
+
+
 def test_regenerating_changes_the_id_and_keeps_the_data(client: FlaskClient) -> None:
     client.post("/set", json={"a": 1})
     before = base64.urlsafe_b64decode(values(client)[NAME] + "==")[:16]
@@ -164,11 +225,12 @@ def test_a_rotated_secret_reads_old_sessions_and_a_removed_one_does_not(variable
     old, new = variables["AUTH0_SECRET"], variables["AUTH0_SECRET"][::-1]
     client = app_with(old).test_client()
     client.post("/set", json={"a": 1})
-    cookie = values(client)[NAME]
+    cookies = values(client)
 
     def read(secret: str) -> Any:
         reader = app_with(secret).test_client()
-        reader.set_cookie(NAME, cookie)
+        for name, value in cookies.items():
+            reader.set_cookie(name, value)
         return reader.get("/get").json
 
     assert read(f"{new},{old}") == {"a": 1}
