@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 # sslyze and gixy, whose pins are not the app's.
 NGINX_TOOLS := .local/nginx-tools
+SBOM_TOOLS := .local/sbom-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test bench lint lock docs screenshots clean
+.PHONY: help demo up down test bench lint lock sbom docs screenshots clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,15 +35,19 @@ lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML a
 lock: $(VENV)/dev ## Renew requirements/ from pyproject.toml, with hashes
 	scripts/lock.sh $(UPGRADE)
 
+sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Write the parts of the app and of the identity provider to dist/ (CycloneDX)
+	@$(VENV)/bin/python -m scripts.sbom $(SBOM_TOOLS)/bin/cyclonedx-py
+
 docs: $(VENV)/app ## Renew the generated pages under docs/
 	$(VENV)/bin/python -m app settings --markdown > docs/settings.md
+	$(VENV)/bin/python -m scripts.licences > docs/licences.md
 
 screenshots: $(VENV)/dev ## Take the pictures of docs/images from the running demo
 	@$(VENV)/bin/python scripts/packages.py chromium libnss3-tools
 	@$(VENV)/bin/python -m scripts.screenshots
 
 clean: ## Remove the virtual environment and everything made at run time
-	rm -rf $(VENV) .local
+	rm -rf $(VENV) .local dist
 
 $(VENV)/app: requirements/app.txt scripts/environment.py
 	@$(PYTHON) scripts/environment.py $(VENV) app
@@ -54,3 +59,7 @@ $(VENV)/dev: requirements/dev.txt scripts/environment.py
 $(NGINX_TOOLS)/nginx: requirements/nginx.txt scripts/environment.py
 	@mkdir -p .local
 	@$(PYTHON) scripts/environment.py $(NGINX_TOOLS) nginx
+
+$(SBOM_TOOLS)/sbom: requirements/sbom.txt scripts/environment.py
+	@mkdir -p .local
+	@$(PYTHON) scripts/environment.py $(SBOM_TOOLS) sbom

@@ -10,6 +10,7 @@ compile "$@" pyproject.toml --output-file requirements/app.txt
 compile "$@" pyproject.toml --group test --constraints requirements/app.txt --output-file requirements/test.txt
 compile "$@" pyproject.toml --group dev --constraints requirements/test.txt --output-file requirements/dev.txt
 compile "$@" --group nginx --output-file requirements/nginx.txt
+compile "$@" --group sbom --output-file requirements/sbom.txt
 compile "$@" --group node --output-file requirements/node.txt
 # The lock of the local identity provider, likewise without addresses (deploy/identity/.npmrc).
 if [ "${1-}" = --upgrade ]; then verb=update; else verb=install; fi

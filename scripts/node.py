@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
@@ -92,7 +93,7 @@ def install_packages(executable: Path) -> None:
     stamp.write_text(digest)
 
 
-def npm(executable: Path, *arguments: str) -> int:
+def npm(executable: Path, *arguments: str, output: IO[str] | None = None) -> int:
     """The exit status of npm with *arguments* in deploy/identity (settings: .npmrc). Raises InstallationError."""
     beside = executable.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     script = beside if beside.exists() else shutil.which("npm")
@@ -103,7 +104,7 @@ def npm(executable: Path, *arguments: str) -> int:
     path = f"{executable.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = os.environ | {"PATH": path, "npm_config_cache": str(CACHE / "npm")}
     command = [str(executable), str(Path(script).resolve()), *arguments]
-    return subprocess.run(command, cwd=IDENTITY, env=environment, check=False, stdout=sys.stderr).returncode
+    return subprocess.run(command, cwd=IDENTITY, env=environment, check=False, stdout=output or sys.stderr).returncode
 
 
 def _digest(path: Path) -> str:

@@ -38,3 +38,31 @@ def test_every_part_runs_and_is_timed_and_one_that_fails_fails_all(
     assert [line for line in output if line.startswith("running")] == ["running lint", "running test"]
     for name, line in (("lint", lint), ("test", test)):
         assert re.fullmatch(rf"make {name} +{verdicts[name]} in \d+ s", line)
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_grants_nothing_by_default_and_none_of_its_jobs_runs_forever(workflow: Path) -> None:
+    text = workflow.read_text(encoding="utf-8")
+    assert "\npermissions: {}\n" in text
+    assert text.count("    runs-on: ") == text.count("    timeout-minutes: ")
+    # A tag of somebody else's repository can be moved to other code.
+    foreign = re.findall(r"uses: ([^.\s]\S*)(.*)", text)
+    assert foreign
+    for action, comment in foreign:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+
+
+def test_continuous_integration_elsewhere_runs_the_same_script() -> None:
+    assert ".ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+def test_a_release_builds_every_image_of_the_dockerfile_and_the_chart() -> None:
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"app", "nginx", "identity"} <= stages
+    assert re.findall(r"- target: (\S+)", release) == ["app", "nginx", "identity"]
+    assert "helm package helm/auth0-flask " in release
