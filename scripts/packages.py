@@ -7,6 +7,7 @@ Uses the standard library only.
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ LIST = Path(__file__).resolve().parents[1] / "tests" / "packages.txt"
 # Where Debian has servers; not on the PATH of everybody.
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 POLICY = Path("/usr/sbin/policy-rc.d")
+NO_SERVICES = "#!/bin/sh\n# Of auth0-flask's tests, while they install servers.\nexit 101\n"
+# Another installation may be under way.
+WAIT = ["--option", "DPkg::Lock::Timeout=600"]
 
 
 def wanted(text: str) -> dict[str, str]:
@@ -32,24 +36,29 @@ def missing(packages: dict[str, str]) -> list[str]:
 def install(packages: list[str]) -> bool:
     """Install with apt-get, as root. Whether that worked."""
     print(f"Installing {' '.join(packages)} ...", flush=True)
-    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
-    with _no_services():
+    command = ["apt-get", *WAIT, "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    with no_services():
+        # One that was called off may have left packages half set up, and apt-get does nothing until they are.
+        _quiet(["dpkg", "--configure", "--pending"])
         # The lists may be there and fresh, and their update takes longer than the installation.
         return _quiet(command) or (_quiet(["apt-get", "update"]) and _quiet(command, say_why=True))
 
 
 @contextlib.contextmanager
-def _no_services() -> Iterator[None]:
-    # The tests start their own servers; the packages' must not come up with the installation (Debian policy 9.3.3).
-    if POLICY.exists():
+def no_services() -> Iterator[None]:
+    """Let no package start its service: the tests start their own servers (Debian policy 9.3.3).
+
+    A policy of the machine's own stays; one that a killed installation has left goes.
+    """
+    if POLICY.exists() and POLICY.read_text() != NO_SERVICES:
         yield
         return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.write_text(NO_SERVICES)
     try:
         POLICY.chmod(0o755)
         yield
     finally:
-        POLICY.unlink()
+        POLICY.unlink(missing_ok=True)
 
 
 def _quiet(command: list[str], *, say_why: bool = False) -> bool:
@@ -84,4 +93,6 @@ def provide(packages: dict[str, str]) -> bool:
 
 
 if __name__ == "__main__":
+    # So that the policy goes also when the run is called off.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
