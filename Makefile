@@ -38,8 +38,9 @@ lock: $(VENV)/dev ## Renew requirements/ from pyproject.toml, with hashes
 sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Write the parts of the app and of the identity provider to dist/ (CycloneDX)
 	@$(VENV)/bin/python -m scripts.sbom $(SBOM_TOOLS)/bin/cyclonedx-py
 
-docs: $(VENV)/app ## Renew the generated pages under docs/
+docs: $(VENV)/dev ## Renew the generated pages under docs/ and helm/
 	$(VENV)/bin/python -m app settings --markdown > docs/settings.md
+	$(VENV)/bin/python -m scripts.chart_docs
 	$(VENV)/bin/python -m scripts.licences > docs/licences.md
 
 screenshots: $(VENV)/dev ## Take the pictures of docs/images from the running demo

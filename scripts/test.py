@@ -91,7 +91,11 @@ def main(arguments: list[str]) -> int:
     """Set up, run, report; 1 when anything failed, was skipped, or could not run."""
     python = sys.executable
     with Processes() as processes:
-        for name, script in (("Packages", "scripts/packages.py"), ("Node.js", "scripts/node.py")):
+        for name, script in (
+            ("Packages", "scripts/packages.py"),
+            ("Node.js", "scripts/node.py"),
+            ("The chart's tools", "scripts/chart_tools.py"),
+        ):
             if run(processes, name, [python, script]):
                 return 1
         REPORTS.mkdir(parents=True, exist_ok=True)

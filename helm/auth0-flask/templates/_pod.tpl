@@ -1,0 +1,105 @@
+{{/* What no container of the release may do. */}}
+{{- define "auth0-flask.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* What all pods have in common. */}}
+{{- define "auth0-flask.pod" -}}
+automountServiceAccountToken: false
+# The app would take their variables, AUTH0_FLASK_…, for misspelt settings.
+enableServiceLinks: false
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The app's settings, as a map by name. Secrets are named by file. */}}
+{{- define "auth0-flask.settings" -}}
+{{- $v := .Values -}}
+{{- $settings := dict
+  "APP_ENV" "production"
+  "AUTH0_DOMAIN" $v.auth0.domain
+  "AUTH0_CLIENT_ID_FILE" "/run/secrets/auth0/client-id"
+  "AUTH0_SECRET_FILE" "/run/secrets/auth0/secret"
+  "AUTH0_REDIRECT_URI" (printf "%s/callback" (include "auth0-flask.origin" .))
+  "AUTH0_SCOPE" $v.auth0.scope
+  "SESSION_BACKEND" $v.session.backend
+  "SERVER_BIND" "unix:/run/app/app.sock"
+  "SERVER_WORKERS" $v.server.workers
+  "SERVER_GRACE_SECONDS" $v.shutdown.graceSeconds
+  "SERVER_DRAIN_SECONDS" 0
+  "SERVER_MAX_BODY_BYTES" $v.nginx.maxBodyBytes
+  "METRICS_BIND" "0.0.0.0:9464"
+  "TRUSTED_PROXIES" "unix"
+-}}
+{{- if $v.auth0.keys.assertionKey -}}
+{{- $_ := set $settings "AUTH0_CLIENT_ASSERTION_KEY_FILE" "/run/secrets/auth0/assertion-key" -}}
+{{- else -}}
+{{- $_ := set $settings "AUTH0_CLIENT_SECRET_FILE" "/run/secrets/auth0/client-secret" -}}
+{{- end -}}
+{{- if $v.auth0.audience -}}{{- $_ := set $settings "AUTH0_AUDIENCE" $v.auth0.audience -}}{{- end -}}
+{{- if $v.pages.module -}}{{- $_ := set $settings "APP_PAGES" $v.pages.module -}}{{- end -}}
+{{- if eq $v.session.backend "redis" -}}{{- $_ := set $settings "REDIS_URL_FILE" "/run/secrets/redis/url" -}}{{- end -}}
+{{- range $name, $value := $v.settings -}}{{- $_ := set $settings $name $value -}}{{- end -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{/* nginx' variables, as a map by name; nginx/README.md has the table. */}}
+{{- define "auth0-flask.nginxVariables" -}}
+{{- $v := .Values -}}
+{{- $timeout := dig "SERVER_REQUEST_TIMEOUT_SECONDS" 30 $v.settings | float64 | ceil | int -}}
+{{- $variables := dict
+  "NGINX_UPSTREAM" "unix:/run/app/app.sock"
+  "NGINX_SERVER_NAMES" (join " " (prepend $v.nginx.extraServerNames $v.host))
+  "NGINX_CERTIFICATE" "/run/secrets/tls/tls.crt"
+  "NGINX_CERTIFICATE_KEY" "/run/secrets/tls/tls.key"
+  "NGINX_PUBLIC_PORT" (include "auth0-flask.publicPort" .)
+  "NGINX_WORKERS" $v.nginx.workers
+  "NGINX_RELOAD_SECONDS" $v.nginx.reloadSeconds
+  "NGINX_MAX_BODY_BYTES" (int64 $v.nginx.maxBodyBytes)
+  "NGINX_CLIENT_REQUESTS" $v.nginx.clientRequests
+  "NGINX_LOGIN_RATE" $v.nginx.loginRate
+  "NGINX_UPSTREAM_TIMEOUT_SECONDS" (add $timeout 5)
+-}}
+{{- if $v.expose.trustedProxies -}}{{- $_ := set $variables "NGINX_TRUSTED_PROXIES" (join " " $v.expose.trustedProxies) -}}{{- end -}}
+{{- if $v.expose.proxyProtocol -}}{{- $_ := set $variables "NGINX_PROXY_PROTOCOL" "on" -}}{{- end -}}
+{{- toYaml $variables -}}
+{{- end -}}
+
+{{/* A container's env of such a map. Numbers as they were written: 1048576, never 1.048576e+06. */}}
+{{- define "auth0-flask.env" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ ternary (toString $value) (ternary (toJson $value) (toString $value) (kindIs "float64" $value)) (kindIs "string" $value) | quote }}
+{{- end -}}
+{{- end -}}
+
+{{- define "auth0-flask.spread" -}}
+{{- if .Values.topologySpreadConstraints -}}
+{{- toYaml .Values.topologySpreadConstraints -}}
+{{- else -}}
+{{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- topologyKey: {{ $key }}
+  maxSkew: 1
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "auth0-flask.selector" (dict "root" $ "component" "app") | nindent 6 }}
+  matchLabelKeys: [pod-template-hash]
+{{- end }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,121 @@
+{{/*
+What cannot work, each as a sentence that says what to write. All at once, before anything reaches the cluster.
+*/}}
+{{- define "auth0-flask.refusals" -}}
+{{- $v := .Values -}}
+{{- $no := list -}}
+{{- if not $v.auth0.domain -}}
+{{- $no = append $no "auth0.domain is missing: write your tenant's domain, such as my-tenant.us.auth0.com" -}}
+{{- end -}}
+
+{{- $sources := list -}}
+{{- if $v.auth0.existingSecret -}}{{- $sources = append $sources "auth0.existingSecret" -}}{{- end -}}
+{{- if $v.externalSecret.enabled -}}{{- $sources = append $sources "externalSecret.enabled" -}}{{- end -}}
+{{- if $v.auth0.createSecret.enabled -}}{{- $sources = append $sources "auth0.createSecret.enabled" -}}{{- end -}}
+{{- if not $sources -}}
+{{- $no = append $no "auth0.existingSecret is missing: make a Secret with the client's ID and secret and the sessions' secret, and write its name" -}}
+{{- else if gt (len $sources) 1 -}}
+{{- $no = append $no (printf "%s are set: the client's secrets come from one of them, keep one" (join " and " $sources)) -}}
+{{- end -}}
+{{- with $v.auth0.createSecret -}}
+{{- if .enabled -}}
+{{- if not (and .clientId .clientSecret) -}}
+{{- $no = append $no "auth0.createSecret.clientId and auth0.createSecret.clientSecret are needed with auth0.createSecret.enabled" -}}
+{{- end -}}
+{{- else if or .clientId .clientSecret .secret -}}
+{{- $no = append $no "auth0.createSecret has a secret in plain values, which the release's history keeps: put it into a Secret and write its name in auth0.existingSecret; for a trial, write auth0.createSecret.enabled=true" -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.externalSecret.enabled -}}
+{{- if not $v.externalSecret.storeRef.name -}}
+{{- $no = append $no "externalSecret.storeRef.name is missing: write the name of the SecretStore" -}}
+{{- end -}}
+{{- range $name := list "clientId" "clientSecret" "secret" -}}
+{{- if not (dig $name "key" "" $v.externalSecret) -}}
+{{- $no = append $no (printf "externalSecret.%s.key is missing: write where it is in the store" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $secrets := list "AUTH0_CLIENT_SECRET" "AUTH0_SECRET" "REDIS_URL" -}}
+{{- range $v.extraEnv -}}
+{{- if has (trimSuffix "_FILE" .name) $secrets -}}
+{{- $no = append $no (printf "extraEnv has %s: secrets are mounted as files; see auth0.existingSecret and redis.existingSecret" .name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if eq $v.session.backend "redis" -}}
+{{- $from := list -}}
+{{- if $v.redis.embedded.enabled -}}{{- $from = append $from "redis.embedded.enabled" -}}{{- end -}}
+{{- if $v.redis.existingSecret -}}{{- $from = append $from "redis.existingSecret" -}}{{- end -}}
+{{- if and $v.externalSecret.enabled $v.externalSecret.redisUrl -}}{{- $from = append $from "externalSecret.redisUrl" -}}{{- end -}}
+{{- if not $from -}}
+{{- $no = append $no "Redis is missing: write redis.existingSecret, or redis.embedded.enabled=true for a trial, or session.backend=cookie" -}}
+{{- else if gt (len $from) 1 -}}
+{{- $no = append $no (printf "%s are set: Redis is one of them; with one of your own write redis.embedded.enabled=false" (join " and " $from)) -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled (not $v.redis.embedded.enabled) (not $v.networkPolicy.redis) -}}
+{{- $no = append $no "networkPolicy.redis is missing: write where Redis is, as peers of a NetworkPolicy, such as [{ipBlock: {cidr: 10.1.2.3/32}}]" -}}
+{{- end -}}
+{{- else if $v.redis.existingSecret -}}
+{{- $no = append $no "redis.existingSecret is set, but session.backend is cookie: remove one of the two" -}}
+{{- end -}}
+
+{{- if and (eq $v.tls.mode "existingSecret") (not $v.tls.existingSecret) -}}
+{{- $no = append $no "tls.existingSecret is missing: write the name of a Secret of type kubernetes.io/tls" -}}
+{{- end -}}
+{{- if and (ne $v.tls.mode "existingSecret") $v.tls.existingSecret -}}
+{{- $no = append $no (printf "tls.existingSecret is set, but tls.mode is %s: write tls.mode=existingSecret" $v.tls.mode) -}}
+{{- end -}}
+{{- if and (eq $v.tls.mode "certManager") (not $v.tls.certManager.issuerRef.name) -}}
+{{- $no = append $no "tls.certManager.issuerRef.name is missing: write the name of the issuer" -}}
+{{- end -}}
+{{- if and (eq $v.tls.mode "certManager") (eq $v.host "localhost") -}}
+{{- $no = append $no "host is localhost, for which no issuer gives a certificate: write the app's public name" -}}
+{{- end -}}
+
+{{- $type := $v.expose.type -}}
+{{- if and (ne $type "ClusterIP") (eq $v.host "localhost") -}}
+{{- $no = append $no (printf "host is localhost, which expose.type %s cannot make known: write the app's public name" $type) -}}
+{{- end -}}
+{{- $passes := or (has $type (list "LoadBalancer" "TLSRoute")) (and (eq $type "Ingress") (eq $v.expose.ingress.mode "passthrough")) -}}
+{{- $ends := or (eq $type "HTTPRoute") (and (eq $type "Ingress") (eq $v.expose.ingress.mode "reencrypt")) -}}
+{{- if and $passes $v.expose.trustedProxies (not $v.expose.proxyProtocol) -}}
+{{- $no = append $no (printf "expose.trustedProxies is set, but expose.type %s hands TLS through unread, so nobody trustworthy writes X-Forwarded-For: write expose.proxyProtocol=true if the proxy speaks it, or remove the networks" $type) -}}
+{{- end -}}
+{{- if and $v.expose.proxyProtocol (not $v.expose.trustedProxies) -}}
+{{- $no = append $no "expose.proxyProtocol is true, so expose.trustedProxies must say whose word counts, such as [10.0.0.0/8]" -}}
+{{- end -}}
+{{- if $ends -}}
+{{- if $v.expose.proxyProtocol -}}
+{{- $no = append $no (printf "expose.proxyProtocol is true, but expose.type %s speaks HTTP to nginx: write expose.proxyProtocol=false" $type) -}}
+{{- end -}}
+{{- if not $v.expose.trustedProxies -}}
+{{- $no = append $no (printf "expose.trustedProxies is missing: with expose.type %s every request comes from the proxy, whose limits would be everybody's; write the networks of its pods" $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (has $type (list "HTTPRoute" "TLSRoute")) (not $v.expose.gateway.parentRefs) -}}
+{{- $no = append $no "expose.gateway.parentRefs is missing: write the Gateway, such as [{name: public, namespace: gateways}]" -}}
+{{- end -}}
+{{- if and (eq $type "Ingress") (eq $v.expose.ingress.mode "reencrypt") (not $v.expose.ingress.tlsSecret) -}}
+{{- $no = append $no "expose.ingress.tlsSecret is missing: write the Secret with the certificate that the controller shows" -}}
+{{- end -}}
+{{- if and (has $type (list "Ingress" "HTTPRoute" "TLSRoute")) $v.networkPolicy.enabled (not $v.networkPolicy.clients) -}}
+{{- $no = append $no (printf "networkPolicy.clients is missing: with expose.type %s write where the proxy's pods are, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gateways}}}]" $type) -}}
+{{- end -}}
+
+{{- with $v.shutdown -}}
+{{- $least := add .announceSeconds .handOverSeconds .graceSeconds 5 | int -}}
+{{- if lt (int .terminationGracePeriodSeconds) $least -}}
+{{- $no = append $no (printf "shutdown.terminationGracePeriodSeconds is %d, but announcing, handing over and finishing requests take up to %d: write %d or more" (int .terminationGracePeriodSeconds) $least $least) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
+{{- $no = append $no "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- end -}}
+
+{{- if $no -}}
+{{- fail (printf "\n\nThese values cannot be installed:\n  - %s\n" (join "\n  - " $no)) -}}
+{{- end -}}
+{{- end -}}
