@@ -5,7 +5,9 @@ Runs on any Python 3, so that one that is too old gets a sentence instead of a s
 
 # ruff: noqa: UP031
 
+import glob
 import os
+import shutil
 import subprocess
 import sys
 
@@ -31,12 +33,20 @@ def main(folder: str, lock: str) -> "str | None":
     print("Installing %s into %s ..." % (requirements, folder), flush=True)
     if not _works(python):
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", folder])
+    _forget_half_installed(folder)
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--cache-dir", CACHE]
     if subprocess.call([*command, "--require-hashes", "--requirement", requirements]) != 0:
         return "pip could not install %s: see its message above; a proxy is set with PIP_PROXY." % requirements
     with open(os.path.join(folder, lock), "w"):  # noqa: PTH118, PTH123
         pass
     return None
+
+
+def _forget_half_installed(folder: str) -> None:
+    # pip writes RECORD last. Without it, a package whose installation was killed would count as installed.
+    for information in glob.glob(os.path.join(folder, "lib*", "python*", "site-packages", "*.dist-info")):  # noqa: PTH118, PTH207
+        if not os.path.exists(os.path.join(information, "RECORD")):  # noqa: PTH110, PTH118
+            shutil.rmtree(information, ignore_errors=True)  # lib64 is a link to lib
 
 
 def _works(python: str) -> bool:

@@ -50,6 +50,10 @@ def _installed() -> Path:
     if _stamped(stamp, digest) and executable.exists():
         return executable
     print(f"Installing Node.js into {LOCAL} ...", file=sys.stderr, flush=True)
+    for left in LOCAL.parent.glob("node.*"):
+        # Of a call that was killed.
+        if not _runs(left.suffix[1:]):
+            shutil.rmtree(left, ignore_errors=True)
     aside = LOCAL.with_name(f"node.{os.getpid()}")
     command: list[str | Path] = [
         sys.executable,
@@ -77,6 +81,16 @@ def _installed() -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return executable
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def install_packages(executable: Path) -> None:

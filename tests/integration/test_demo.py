@@ -275,7 +275,9 @@ def test_a_missing_node_that_cannot_be_installed_is_named_with_how_to_get_it(che
     assert result.stderr.endswith("install Node.js 22 or newer and put it on PATH.\n")
 
 
-def test_what_is_installed_leaves_no_cache_outside_the_checkout(checkout: Path, tmp_path: Path) -> None:
+def test_what_is_installed_leaves_no_cache_elsewhere_and_is_mended_when_half_done(
+    checkout: Path, tmp_path: Path
+) -> None:
     (checkout / "deploy" / "identity" / "node_modules").unlink()
     lock = (checkout / "requirements" / "app.txt").read_text()
     (entry,) = re.findall(r"^itsdangerous==(?:.*\\\n)+.*\n", lock, re.MULTILINE)
@@ -289,6 +291,14 @@ def test_what_is_installed_leaves_no_cache_outside_the_checkout(checkout: Path, 
     environment = os.environ | configuration | {"HOME": str(home), "PIP_NO_CACHE_DIR": ""}
     for script in (["scripts/environment.py", "new-environment", "small"], ["scripts/node.py"]):
         subprocess.run([PYTHON, *script], cwd=checkout, env=environment, check=True, timeout=120)
+    # As a killed installation leaves it: known to pip, and not all there.
+    (packages,) = (checkout / "new-environment").glob("lib/python*/site-packages")
+    (packages / "itsdangerous" / "__init__.py").unlink()
+    (record,) = packages.glob("itsdangerous-*.dist-info/RECORD")
+    record.unlink()
+    again = [PYTHON, "scripts/environment.py", "new-environment", "small"]
+    subprocess.run(again, cwd=checkout, env=environment, check=True, timeout=120)
+    assert (packages / "itsdangerous" / "__init__.py").exists()
     assert not {".cache", ".npm"}.intersection(path.name for path in home.iterdir())
     assert (checkout / ".local" / "cache" / "npm").is_dir()
 

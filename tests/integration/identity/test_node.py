@@ -26,6 +26,11 @@ def node_that_says(folder: Path, version: str) -> Path:
     return folder
 
 
+def ended_process() -> int:
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The script in a checkout that has its Node.js and its packages already."""
@@ -64,6 +69,9 @@ def test_an_old_one_is_not_and_without_pip_it_says_what_to_install(
     checkout: Path, tmp_path: Path, version: str
 ) -> None:
     path = node_that_says(tmp_path / "bin", version)
+    left_by_a_killed_call, under_way = (checkout / ".local" / f"node.{pid}" for pid in (ended_process(), os.getpid()))
+    left_by_a_killed_call.mkdir()
+    under_way.mkdir()
     nowhere = {"PIP_INDEX_URL": "https://127.0.0.1:1/", "PIP_FIND_LINKS": "", "PIP_RETRIES": "0", "PIP_NO_INPUT": "1"}
     refused = run(checkout / "scripts" / "node.py", path, **nowhere, PIP_CONFIG_FILE=os.devnull)
 
@@ -72,7 +80,7 @@ def test_an_old_one_is_not_and_without_pip_it_says_what_to_install(
     assert refused.stderr.splitlines()[-1] == (
         "pip could not install Node.js, see above: install Node.js 22 or newer and put it on PATH."
     )
-    assert not list((checkout / ".local").iterdir())
+    assert list((checkout / ".local").iterdir()) == [under_way]
 
 
 def test_the_locks_have_hashes_and_no_addresses() -> None:
