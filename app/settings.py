@@ -124,6 +124,14 @@ class Settings(BaseSettings):
     auth0_logout_federated: bool = Field(
         False, description="A logout also ends the session at the identity provider behind Auth0."
     )
+    auth0_token_margin_seconds: float = Field(
+        60.0,
+        description="An access token that is good for less than that is renewed before it is handed out.",
+        examples=["60"],
+        ge=0,
+        le=3600,
+    )
+    auth0_revoke_at_logout: bool = Field(True, description="A logout revokes the session's refresh token.")
     auth0_timeout_seconds: Seconds = Field(5.0, description="How long one request to Auth0 may take.", examples=["5"])
     auth0_keys_seconds: Seconds = Field(
         600.0,

@@ -50,7 +50,7 @@ auth0 = cast(Auth0Client, LocalProxy(lambda: current_app.extensions["auth0"]))
 
 def init_app(app: LoopFlask, settings: Settings) -> None:
     """Make the app's one client and register `/login`, `/callback` and `/logout`."""
-    from . import silent, token_errors  # noqa: PLC0415
+    from . import silent, token_errors, tokens  # noqa: PLC0415
     from .routes import routes  # noqa: PLC0415 - the routes import `auth0` from here
 
     secret = settings.secrets[0]
@@ -72,11 +72,14 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
         leeway=settings.auth0_clock_leeway_seconds,
         keys_seconds=settings.auth0_keys_seconds,
         proxy=_plain(settings.auth0_proxy_url),
+        margin=settings.auth0_token_margin_seconds,
+        revoke=settings.auth0_revoke_at_logout,
     )
     app.config["AUTH0_LOGOUT_FEDERATED"] = settings.auth0_logout_federated
     app.extensions["auth0"] = client
     app.on_stop(client.close)
     app.register_blueprint(routes)
+    tokens.init_app(app)
     token_errors.init_app(app)
     if settings.auth0_silent_login:
         silent.init_app(app)

@@ -10,8 +10,8 @@ from flask import session
 
 from . import logins
 from .hooks import before_login
-from .provider import ProviderClient
 from .stores import FlaskSessionStateStore
+from .tokens import TokenClient
 
 # What `prompt=none` is answered with where it takes more (OpenID Connect Core 3.1.2.6).
 _NEEDS_THE_PERSON = frozenset(
@@ -29,7 +29,7 @@ class NotSilently(Exception):
         self.app_state = app_state
 
 
-class Auth0Client(ProviderClient):
+class Auth0Client(TokenClient):
     """A `ServerClient` for one server process (`ProviderClient`), whose logins send a nonce and insist on it."""
 
     async def start_interactive_login(

@@ -79,6 +79,7 @@ _BY_CODE = {
     "unsupported_response_type": MISCONFIGURED,
     "server_error": DOWN,
     "temporarily_unavailable": DOWN,
+    "too_many_requests": DOWN,
     "invalid_signature": UNTRUSTED,
     "invalid_audience": UNTRUSTED,
     "jwks_key_not_found": UNKNOWN_KEY,

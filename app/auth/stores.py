@@ -14,7 +14,8 @@ from app.sessions import regenerate, transient_cookies
 
 _TRANSACTION = "login"
 _TRANSACTION_SECONDS = 600
-_DEFAULT_AUDIENCE = "default"
+# What the SDK calls the audience of tokens that were asked for without one.
+DEFAULT_AUDIENCE = "default"
 
 
 class FlaskSessionStateStore(StateStore):
@@ -95,6 +96,6 @@ def _with_audiences(state: dict[str, Any]) -> dict[str, Any]:
     # After a refresh without an audience the SDK writes None for it, which its own StateData then refuses to read.
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for token_set in state.get("token_sets", []):
-        audience = token_set.get("audience") or _DEFAULT_AUDIENCE
+        audience = token_set.get("audience") or DEFAULT_AUDIENCE
         newest[audience, token_set.get("scope") or ""] = {**token_set, "audience": audience}
     return {**state, "token_sets": list(newest.values())}

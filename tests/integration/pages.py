@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from typing import Any
 
 from flask import Blueprint, Flask, abort, redirect, request, session
@@ -63,8 +64,13 @@ async def whole_session() -> dict[str, Any]:
 
 @tests.get("/token")
 @login_required
-async def token() -> dict[str, str]:
-    return {"token": await auth0.get_access_token()}
+async def token() -> dict[str, Any]:
+    return {"token": await auth0.get_access_token(), "worker": os.getpid()}
+
+
+@tests.get("/worker")
+async def worker() -> dict[str, int]:
+    return {"worker": os.getpid()}
 
 
 @tests.get("/shared-token")

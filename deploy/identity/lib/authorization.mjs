@@ -119,7 +119,8 @@ const newGrant = ({ provider, account, client }) =>
 export function resourceIndicators(apis) {
   return {
     enabled: true,
-    defaultResource: (ctx) => ctx.oidc.params.audience,
+    // Of several, the one that the sign-in was for; the others were added by refreshes.
+    defaultResource: (ctx, client, granted) => ctx.oidc.params.audience ?? granted?.[0],
     useGrantedResource: () => true,
     getResourceServerInfo(ctx, audience) {
       const api = apis.find((entry) => entry.audience === audience);
@@ -135,10 +136,23 @@ export function resourceIndicators(apis) {
   };
 }
 
-/** A refresh for another audience than the granted one is refused: answering with a token for the wrong API would hide the mistake. */
-export function checkRefreshedAudience({ oidc }) {
-  const { audience } = oidc.body;
-  if (audience && audience !== oidc.refreshToken.resource) throw accessDenied(`Service not granted: ${audience}`);
+/**
+ * Auth0's refresh for another API (MRRT): allowed for the audiences that the client has a policy for; any other is refused,
+ * because answering with a token for the wrong API would hide the mistake.
+ * @param {import('./configuration.mjs').Configuration} configuration
+ */
+export function chooseRefreshedAudience({ apis, clients }) {
+  return ({ oidc }) => {
+    const { audience } = oidc.body;
+    const { client, entities: { Grant: grant }, refreshToken, params } = oidc;
+    const granted = [refreshToken.resource ?? []].flat();
+    if (!audience || audience === granted[0]) return;
+    const allowed = clients.find(({ client_id: id }) => id === client.clientId).refresh_token_audiences ?? [];
+    if (!allowed.includes(audience)) throw accessDenied(`Service not granted: ${audience}`);
+    grant.addResourceScope(audience, [...OIDC_SCOPES, ...apis.find((api) => api.audience === audience).scopes].join(' '));
+    refreshToken.resource = [...new Set([...granted, audience])];
+    params.resource = audience;
+  };
 }
 
 /** Auth0's words for an API that is not there or not granted. */

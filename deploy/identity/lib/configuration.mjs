@@ -37,6 +37,7 @@ import { anything, date, flag, httpsUrl, list, map, object, pattern, seconds, te
  * @property {string[]} redirect_uris
  * @property {string[]} [allowed_logout_urls]
  * @property {string} [backchannel_logout_uri]
+ * @property {string[]} [refresh_token_audiences] APIs that its refresh tokens are good for beside that of the sign-in
  * @property {boolean} [consent] whether the user is asked
  *
  * @typedef {object} Configuration
@@ -82,6 +83,7 @@ const client = object(
     jwks: object({ keys: list(map(text, anything), { least: 1 }) }),
     allowed_logout_urls: list(httpsUrl),
     backchannel_logout_uri: httpsUrl,
+    refresh_token_audiences: list(uri),
     consent: flag,
   },
 );
@@ -137,6 +139,9 @@ function consistency({ users, organizations, apis, clients }) {
     ...duplicates(clients, 'client_id', 'clients'),
     ...organizations.flatMap(({ name, members }) => members.filter((id) => !userIds.has(id))
       .map((id) => `Organization ${name} has the member ${id}, who is no user: add the user or remove the member.`)),
+    ...clients.flatMap(({ client_id: id, refresh_token_audiences: audiences = [] }) => audiences
+      .filter((audience) => !apis.some((entry) => entry.audience === audience))
+      .map((audience) => `Client ${id} has the audience ${audience}, which is no API: add the API or remove the audience.`)),
     ...clients.filter((entry) => Boolean(entry.client_secret) === Boolean(entry.jwks))
       .map((entry) => `Client ${entry.client_id} must have either client_secret or jwks: give one of them.`),
   ];

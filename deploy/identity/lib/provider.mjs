@@ -2,7 +2,7 @@ import { Provider } from 'oidc-provider';
 
 import { claimsOfScopes } from './accounts.mjs';
 import {
-  OIDC_SCOPES, auth0Parameters, checkRefreshedAudience, grantLoader, policy, resourceIndicators,
+  OIDC_SCOPES, auth0Parameters, chooseRefreshedAudience, grantLoader, policy, resourceIndicators,
 } from './authorization.mjs';
 import { fetchTrusting } from './delivery.mjs';
 import { adapterFor, GRANT_LIFETIME } from './storage.mjs';
@@ -12,6 +12,7 @@ import { errorPage, signOutPage, signedOutPage } from './pages.mjs';
 export function makeProvider(identity) {
   const { issuer, configuration, accounts, storage, keys, ca, connectTo, faults } = identity;
   const asking = new Set(configuration.clients.filter(({ consent }) => consent).map(({ client_id: id }) => id));
+  const chooseAudience = chooseRefreshedAudience(configuration);
   const organizationOf = (grantId) => storage.get(`Organization:${grantId}`);
   const provider = new Provider(issuer, {
     adapter: adapterFor(storage),
@@ -42,7 +43,7 @@ export function makeProvider(identity) {
     renderError: (ctx, { error, error_description: description }) => errorPage(ctx, error, description),
     responseTypes: ['code'],
     rotateRefreshToken(ctx) {
-      checkRefreshedAudience(ctx);
+      chooseAudience(ctx);
       faults.refuseRefresh();
       return true;
     },
@@ -64,7 +65,7 @@ export function makeProvider(identity) {
   return provider;
 }
 
-function libraryClient({ consent, name, allowed_logout_urls: logoutUrls, ...client }) {
+function libraryClient({ consent, name, allowed_logout_urls: logoutUrls, refresh_token_audiences: audiences, ...client }) {
   return {
     ...client,
     client_name: name,

@@ -3,12 +3,15 @@
 import re
 
 import httpx
+import jwt
 import pytest
 
 from tests.integration.browser import AppBrowser, until
 from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location
+from tests.integration.identity.protocol import RelyingParty
 from tests.servers.app import ServedApp
+from tests.servers.identity import CONFIGURATION
 
 OFFLINE = "openid profile email offline_access"
 ENDED = "Please sign in again"
@@ -106,14 +109,100 @@ def test_a_refused_refresh_is_a_page_that_offers_to_sign_in_and_no_loop(browser:
     assert browser.user is not None, "it is the token that has ended, not the session"
 
 
-def test_a_provider_that_fails_at_a_refresh_is_a_502_and_the_session_goes_on(
-    browser: AppBrowser, app: ServedApp
-) -> None:
+def test_a_refresh_token_that_was_refused_is_not_tried_again(browser: AppBrowser, app: ServedApp) -> None:
     app.provider.knobs.access_token_lifetime(1)
     browser.sign_in_as()
-    app.provider.knobs.answer("/oauth/token", 500, times=1)
-    browser.failed(until_not_ok(browser, "/api-call"), 502, "Not available")
-    assert "answered <strong>200</strong>" in browser.get("/api-call").text
+    app.provider.knobs.refuse_refresh(1)
+    answer = browser.get("/tests/token", headers={"accept": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    before = refreshes(app)
+    assert before == 1
+    if app.backend == "redis":
+        browser.failed(until_not_ok(browser, "/api-call"), 403, ENDED)
+        assert refreshes(app) == before
+
+
+def test_a_provider_that_is_down_serves_the_token_while_it_is_good_and_then_a_503(
+    browser: AppBrowser, app: ServedApp
+) -> None:
+    app.provider.knobs.access_token_lifetime(8)
+    browser.sign_in_as()
+    state = browser.get("/tests/session").json()["session"]
+    first = state["token_sets"][0]["access_token"]
+    browser.secrets |= {first, state["refresh_token"], state["id_token"]}
+    app.provider.knobs.answer("/oauth/token", 503, times=1000)
+    for _ in range(5):
+        assert browser.get("/tests/token").json()["token"] == first
+    assert app.provider.knobs.counters()["/oauth/token"] == 2, "the sign-in, and one attempt: nobody waits for a second"
+    page = until_not_ok(browser, "/tests/token")
+    browser.failed(page, 503, "Not available")
+    assert page.headers["retry-after"] == "5"
+    problem = browser.get("/tests/token", headers={"accept": "application/json"})
+    assert (problem.status_code, problem.headers["retry-after"]) == (503, "5")
+    assert problem.json()["status"] == 503
+    app.provider.knobs.reset()
+    assert token(browser) != first
+    assert browser.user is not None
+
+
+def test_a_token_that_ends_soon_is_renewed_before_it_does(browser: AppBrowser, app: ServedApp) -> None:
+    app.provider.knobs.access_token_lifetime(59)
+    browser.sign_in_as()
+    app.provider.knobs.access_token_lifetime(3600)
+    assert token(browser) == token(browser)
+    assert refreshes(app) == 1
+
+
+def test_a_refresh_token_is_revoked_at_logout(browser: AppBrowser, app: ServedApp) -> None:
+    browser.sign_in_as()
+    state = browser.get("/tests/session").json()["session"]
+    browser.secrets |= {state["refresh_token"], state["id_token"]}
+    browser.get("/logout")
+    until(lambda: app.provider.knobs.counters().get("/oauth/revoke", 0), lambda calls: calls == 1)
+    answer = RelyingParty(app.provider).refresh(state["refresh_token"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_logout_waits_for_no_revocation_and_may_do_without(make_app: MakeApp, new_browser: MakeBrowser) -> None:
+    app = make_app(AUTH0_SCOPE=OFFLINE)
+    browser = new_browser(app)
+    browser.sign_in_as()
+    app.provider.knobs.answer("/oauth/revoke", 503)
+    assert browser.get("/logout").status_code == 302
+    until(lambda: "a refresh token could not be revoked" in app.log, bool)
+
+    keeps = make_app(AUTH0_SCOPE=OFFLINE, AUTH0_REVOKE_AT_LOGOUT="false")
+    browser = new_browser(keeps)
+    browser.sign_in_as()
+    browser.get("/logout")
+    browser.sign_in_as()
+    assert app.provider.knobs.counters()["/oauth/revoke"] == 1
+
+
+def test_a_refresh_token_gives_tokens_for_several_apis(make_app: MakeApp, new_browser: MakeBrowser) -> None:
+    """Auth0's multi-resource refresh tokens."""
+    api, billing = (api["audience"] for api in CONFIGURATION["apis"])
+    app = make_app(AUTH0_SCOPE=OFFLINE, AUTH0_AUDIENCE=api)
+    browser = new_browser(app)
+    browser.sign_in_as()
+
+    def token_for(audience: str) -> str:
+        found: str = browser.get("/tests/shared-token", params={"audience": audience}).json()["token"]
+        browser.secrets.add(found)
+        assert audience in jwt.decode(found, options={"verify_signature": False})["aud"]
+        return found
+
+    first, second = token_for(api), token_for(billing)
+    assert (token_for(api), token_for(billing)) == (first, second)
+    assert refreshes(app) == 1
+    answer = browser.get("/tests/shared-token", params={"audience": "https://other.example.com/"})
+    browser.failed(answer, 403, ENDED)
+    assert token_for(billing) == second, "and the refresh token is as good as before"
+
+
+def refreshes(app: ServedApp) -> int:
+    """How many refreshes the provider was asked for."""
+    return app.provider.knobs.counters().get("/oauth/token refresh_token", 0)
 
 
 def test_an_api_that_is_slow_is_a_504(make_app: MakeApp, new_browser: MakeBrowser) -> None:

@@ -1,0 +1,224 @@
+"""Access tokens: kept in the session, renewed before they end, by one request at a time in the whole fleet."""
+
+import asyncio
+import logging
+import time
+from typing import Any, NoReturn, TypeVar
+
+from auth0_server_python.auth_types import LogoutOptions
+from auth0_server_python.error import AccessTokenError, AccessTokenErrorCode, ApiError, SessionExpiredError
+from auth0_server_python.utils.helpers import State
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from app import sessions
+
+from .failures import DOWN, SLOW, classify
+from .provider import LOGIN, ProviderClient
+from .stores import FlaskSessionStateStore
+from .token_state import good_for, grant, newest, renewed
+from .verification import ID_TOKEN_CLAIMS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+# A holder of the lock that died is replaced after this long; one that lives renews its lease.
+LEASE_SECONDS = 10.0
+# So long after a renewal failed nobody waits for another while the token they have is good.
+RETRY_SECONDS = 10.0
+_REMEMBERED = 1000
+
+
+class TokenUnavailable(AccessTokenError):
+    """No access token, because the provider is down: trying again later may help, signing in again does not."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(AccessTokenErrorCode.REFRESH_TOKEN_ERROR, "The provider cannot renew the token now.", cause)
+
+
+class TokenClient(ProviderClient):
+    """The part of `Auth0Client` that is about access tokens.
+
+    :param margin: seconds that a token must be good for, or it is renewed.
+    :param revoke: whether a logout revokes the refresh token.
+    """
+
+    def __init__(self, *, margin: float = 60.0, revoke: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self._margin = margin
+        self._revoke = revoke
+        self._failed_at: dict[str, float] = {}
+        self._renewed_here: dict[str, dict[str, Any]] = {}
+        self._revocations: set[asyncio.Task[None]] = set()
+
+    async def get_access_token(
+        self, store_options: dict[str, Any] | None = None, audience: str | None = None, scope: str | None = None
+    ) -> str:
+        """An access token of the session's user, for *audience* and *scope* or those of the settings.
+
+        One that ends soon is renewed. The refresh token rotates and works once, so one request of the session does it
+        and the others wait: with the lock, look again, renew, store, let go.
+
+        :raises AccessTokenError: there is none, and the person has to sign in again.
+        :raises TokenUnavailable: there is none as long as the provider is down.
+        :raises SessionExpiredError: the identity provider's limit of the session has been reached.
+        """
+        if not isinstance(self._state_store, FlaskSessionStateStore):
+            token: str = await super().get_access_token(store_options, audience, scope)
+            return token
+        audience = audience or self._default_authorization_params.get("audience")
+        wanted = self._merge_scope_with_defaults(scope, audience)
+        state = await self._state()
+        found = self._found(state, audience, wanted)
+        if good_for(found) > self._margin:
+            return _access_token(found)
+        if not state.get("refresh_token"):
+            if good_for(found) > 0:
+                return _access_token(found)
+            raise AccessTokenError(
+                AccessTokenErrorCode.MISSING_REFRESH_TOKEN,
+                "The access token has expired, and there is no refresh token.",
+            )
+        session, asked_at = sessions.sid_digest(), time.monotonic()
+        if good_for(found) > 0 and asked_at < self._failed_at.get(session, -RETRY_SECONDS) + RETRY_SECONDS:
+            return _access_token(found)
+        try:
+            async with sessions.lock("tokens", lease=LEASE_SECONDS, wait=self._timeout + LEASE_SECONDS):
+                return await self._renewed(session, asked_at, audience, wanted)
+        except (TokenUnavailable, sessions.LockTimeout) as error:
+            if good_for(found) > 0:
+                log.warning(
+                    "a token is not renewed: what it is good for is used up", extra={"code": type(error).__name__}
+                )
+                return _access_token(found)
+            if isinstance(error, TokenUnavailable):
+                raise
+            raise TokenUnavailable(error) from None
+
+    async def logout(self, options: LogoutOptions | None = None, store_options: dict[str, Any] | None = None) -> str:
+        """The SDK's, and the refresh token of the session is revoked (RFC 7009) if that is set."""
+        store = self._state_store
+        state = store.read(self._state_identifier) if isinstance(store, FlaskSessionStateStore) else None
+        url: str = await super().logout(options, store_options)
+        if self._revoke and state and state.get("refresh_token"):
+            self._revoke_soon(state["refresh_token"], state.get("domain") or self._domain)
+        return url
+
+    async def close(self) -> None:
+        """End what is under way, and close the connections."""
+        await asyncio.gather(*self._revocations)
+        await super().close()
+
+    async def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._state_store.read(self._state_identifier) or {}
+        if State.is_session_ceiling_reached((state.get("internal") or {}).get("session_expires_at")):
+            await self._state_store.delete(self._state_identifier)
+            raise SessionExpiredError
+        return state
+
+    def _found(self, state: dict[str, Any], audience: str | None, wanted: str | None) -> dict[str, Any] | None:
+        # A provider may grant less than it was asked for; asking again would bring no more.
+        granted = state.get("granted", {}).get(grant(audience, wanted), wanted)
+        found: dict[str, Any] | None = self._find_matching_token_set(state.get("token_sets", []), audience, granted)
+        return found
+
+    async def _renewed(self, session: str, asked_at: float, audience: str | None, wanted: str | None) -> str:
+        if not await sessions.reload():
+            _end()
+        state = await self._state()
+        known = self._renewed_here.get(session, state)
+        if known.get("renewed", 0) > state.get("renewed", 0):
+            # In cookies what another request has renewed is not to be seen; each that waited takes it along.
+            await self._state_store.set(self._state_identifier, known)
+            state = known
+        found = self._found(state, audience, wanted)
+        if good_for(found) > self._margin:
+            return _access_token(found)
+        if self._failed_at.get(session, asked_at) > asked_at:
+            # It failed while this one waited: no call for each that waits.
+            raise TokenUnavailable(TimeoutError("the renewal that this one waited for has failed"))
+        if not state.get("refresh_token"):
+            raise AccessTokenError(AccessTokenErrorCode.MISSING_REFRESH_TOKEN, "The refresh token was refused before.")
+        answer = await self._asked(session, state, audience, wanted)
+        state = renewed(state, answer, audience, wanted)
+        await self._state_store.set(self._state_identifier, state)
+        if not sessions.shared():
+            _remember(self._renewed_here, session, state)
+        if not await sessions.save():
+            # A logout came first, and does not know of this one.
+            if self._revoke and answer.get("refresh_token"):
+                self._revoke_soon(answer["refresh_token"], state.get("domain") or self._domain)
+            _end()
+        return str(answer["access_token"])
+
+    async def _asked(
+        self, session: str, state: dict[str, Any], audience: str | None, wanted: str | None
+    ) -> dict[str, Any]:
+        request = {"refresh_token": state["refresh_token"], "domain": state.get("domain"), "scope": wanted}
+        try:
+            answer: dict[str, Any] = await self.get_token_by_refresh_token(
+                {name: value for name, value in {**request, "audience": audience}.items() if value}
+            )
+            if answer.get("id_token"):
+                claims = await self.verified(answer["id_token"], ID_TOKEN_CLAIMS, LOGIN)
+                if claims["sub"] != (state.get("user") or {}).get("sub"):
+                    raise ApiError("invalid_token", "the renewed tokens are somebody else's")
+        except HTTPException:
+            raise
+        except Exception as error:
+            failure = classify(error)
+            if failure in (DOWN, SLOW):
+                _remember(self._failed_at, session, time.monotonic())
+                raise TokenUnavailable(error) from error
+            await self._forget(state, error)
+            raise AccessTokenError(
+                AccessTokenErrorCode.REFRESH_TOKEN_ERROR, "The provider does not renew the token.", error
+            ) from error
+        self._failed_at.pop(session, None)
+        return answer
+
+    async def _forget(self, state: dict[str, Any], error: Exception) -> None:
+        # What was refused is not tried again at each request. In cookies another response may be bringing the next one.
+        if sessions.shared() and isinstance(error, ApiError) and error.code == "invalid_grant":
+            await self._state_store.set(self._state_identifier, {**state, "refresh_token": None})
+            await sessions.save()
+
+    def _revoke_soon(self, refresh_token: str, domain: str) -> None:
+        # Nobody waits for it: a logout is over when the session is.
+        task = asyncio.get_running_loop().create_task(self._revoked(refresh_token, domain))
+        self._revocations.add(task)
+        task.add_done_callback(self._revocations.discard)
+
+    async def _revoked(self, refresh_token: str, domain: str) -> None:
+        parameters = {"token": refresh_token, "token_type_hint": "refresh_token", "client_id": self._client_id}
+        try:
+            metadata = await self._get_oidc_metadata_cached(domain)
+            aliases = metadata.get("mtls_endpoint_aliases", {}) if self._use_mtls else {}
+            endpoint = aliases.get("revocation_endpoint") or metadata.get("revocation_endpoint")
+            issuer = metadata.get("issuer") or f"https://{domain}/"
+            self._apply_client_authentication(parameters, issuer, in_body=True)
+            async with self._get_http_client() as http:
+                (await http.post(endpoint or f"https://{domain}/oauth/revoke", data=parameters)).raise_for_status()
+        except Exception as error:  # noqa: BLE001 - the session has ended all the same
+            log.warning("a refresh token could not be revoked", extra={"code": type(error).__name__})
+
+
+def _remember(what: dict[str, T], session: str, value: T) -> None:
+    # The oldest go first.
+    what.pop(session, None)
+    what[session] = value
+    if len(what) > _REMEMBERED:
+        del what[next(iter(what))]
+
+
+def _access_token(tokens: dict[str, Any] | None) -> str:
+    return str((tokens or {})["access_token"])
+
+
+def _end() -> NoReturn:
+    raise AccessTokenError("session_ended", "The session has ended meanwhile.")
+
+
+def init_app(app: Flask) -> None:
+    """Let the newest tokens win where two requests have changed the session."""
+    sessions.on_conflict(app, app.extensions["auth0"]._state_identifier, newest)
