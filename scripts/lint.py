@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# Made by scripts/chart_tools.py.
+ACTIONLINT = ROOT / ".local" / "chart" / "bin" / "actionlint"
 SHELL = re.compile(rb"#!.*\b(ba|da)?sh\b")
 
 
@@ -25,6 +27,7 @@ def checks() -> Iterator[tuple[str, list[str]]]:
         "shellcheck": (["shellcheck", "--external-sources"], [path for path in files() if _is_shell(path)]),
         "yamllint": (["yamllint", "--strict"], files("*.yml", "*.yaml", ".yamllint", ":!helm/*/templates/*")),
         "hadolint": (["hadolint"], files("*Dockerfile", "*.Dockerfile")),
+        "actionlint": ([str(ACTIONLINT)], files(".github/workflows/*.yml")),
         # Offline: whether a tag still means a commit is not for a check of files.
         "zizmor": (["zizmor", "--offline", "--quiet", "--no-progress"], files(".github/workflows/*.yml")),
         "renovate.json": (["check-jsonschema", "--builtin-schema", "vendor.renovate"], files("renovate.json")),
