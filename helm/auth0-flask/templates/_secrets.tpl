@@ -57,7 +57,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the app sends to Redis; the same as in compose, which a test says. */}}
+{{/* What the app may send to Redis: all that it may in compose, which a test says. */}}
 {{- define "auth0-flask.redisCommands" -}}
-+ping +info +get +getex +set +del +exists +expire +pexpire +eval +expireat +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
++ping +info +get +getex +getdel +getrange +set +del +exists +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
 {{- end -}}

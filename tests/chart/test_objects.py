@@ -1,0 +1,210 @@
+"""The ways in, what is denied, what is watched, and names that stay."""
+
+import json
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts import chart_docs
+from scripts.chart_tools import BIN
+from tests.chart.conftest import CHART, ROOT, VALUES, merged, render, situation, template
+from tests.chart.test_values import EMBEDDED, GATEWAY, INGRESS
+
+NAMES = Path(__file__).with_name("names.json")
+
+
+def test_names_and_selectors_are_those_of_the_last_release() -> None:
+    """Selectors cannot be changed, and other names would be other objects: both would break `helm upgrade`."""
+    objects = render(
+        merged(EMBEDDED, {"autoscaling": {"enabled": True}, "metrics": {"podMonitor": {"renderMode": "always"}}})
+    )
+    found = {
+        name: {"name": manifest["metadata"]["name"], "selector": manifest.get("spec", {}).get("selector")}
+        for name, manifest in sorted(objects.items())
+    }
+    assert found == json.loads(NAMES.read_text())
+
+
+def test_a_gateway_verifies_nginx_by_the_name_that_people_use() -> None:
+    objects = render(GATEWAY)
+    (reference,) = objects["BackendTLSPolicy"]["spec"]["targetRefs"]
+    service = objects["Service"]
+    assert reference["name"] == service["metadata"]["name"]
+    assert reference["sectionName"] in {port["name"] for port in service["spec"]["ports"]}
+    validation = objects["BackendTLSPolicy"]["spec"]["validation"]
+    assert validation == {"hostname": "app.example.com", "wellKnownCACertificates": "System"}
+    trial = render(merged(GATEWAY, {"tls": {"mode": "selfSigned", "existingSecret": ""}}))
+    (authority,) = trial["BackendTLSPolicy"]["spec"]["validation"]["caCertificateRefs"]
+    assert authority["name"] == trial["ConfigMap/ca"]["metadata"]["name"]
+
+
+def test_a_tls_route_is_of_the_version_that_the_cluster_has() -> None:
+    route = merged(GATEWAY, {"expose": {"type": "TLSRoute", "trustedProxies": []}})
+    assert render(route)["TLSRoute"]["apiVersion"] == "gateway.networking.k8s.io/v1"
+    old = render(route, "--api-versions", "gateway.networking.k8s.io/v1alpha2/TLSRoute")
+    assert old["TLSRoute"]["apiVersion"] == "gateway.networking.k8s.io/v1alpha2"
+
+
+def test_an_ingress_speaks_tls_to_nginx_with_its_name() -> None:
+    annotations = render(merged(INGRESS, {"expose": {"ingress": {"controller": "ingress-nginx"}}}))["Ingress"][
+        "metadata"
+    ]["annotations"]
+    prefix = "nginx.ingress.kubernetes.io/"
+    assert annotations[f"{prefix}backend-protocol"] == "HTTPS"
+    # nginx refuses a handshake without a name that it knows.
+    assert annotations[f"{prefix}proxy-ssl-server-name"] == "on"
+    assert annotations[f"{prefix}proxy-ssl-name"] == "app.example.com"
+
+
+def test_everything_is_denied_that_is_not_named() -> None:
+    policies = {name: manifest for name, manifest in render(EMBEDDED).items() if manifest["kind"] == "NetworkPolicy"}
+    assert set(policies) == {"NetworkPolicy", "NetworkPolicy/redis", "NetworkPolicy/test"}
+    for policy in policies.values():
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        assert policy["spec"]["podSelector"]["matchLabels"]
+        for rule in policy["spec"].get("egress", []):
+            assert rule["ports"]
+            assert rule["to"]
+    redis = policies["NetworkPolicy/redis"]["spec"]
+    assert "egress" not in redis
+    assert [list(peer) for rule in redis["ingress"] for peer in rule["from"]] == [["podSelector"]]
+    metrics = policies["NetworkPolicy"]["spec"]["ingress"][1]
+    assert [port["port"] for port in metrics["ports"]] == ["metrics"]
+    assert metrics["from"]
+
+
+def test_auth0_is_looked_for_at_public_addresses_alone() -> None:
+    egress = render()["NetworkPolicy"]["spec"]["egress"][1]
+    (four, six) = (peer["ipBlock"] for peer in egress["to"])
+    for private in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"):
+        assert private in four["except"]
+    assert six["cidr"] == "2000::/3"
+    assert egress["ports"] == [{"port": 443, "protocol": "TCP"}]
+
+
+@pytest.mark.parametrize(
+    ("mode", "known", "there"), [("auto", False, False), ("auto", True, True), ("never", True, False)]
+)
+def test_a_pod_monitor_is_rendered_where_it_is_known(mode: str, known: bool, there: bool) -> None:
+    arguments = ["--api-versions", "monitoring.coreos.com/v1/PodMonitor"] if known else []
+    objects = render({"metrics": {"podMonitor": {"renderMode": mode}}}, *arguments)
+    assert ("PodMonitor" in objects) == there
+
+
+def test_rules_and_dashboards_are_the_files_of_deploy() -> None:
+    modes = {name: {"renderMode": "always"} for name in ("rules", "dashboards")}
+    objects = render({"metrics": modes})
+    rules = [manifest["spec"] for manifest in objects.values() if manifest["kind"] == "PrometheusRule"]
+    folder = ROOT / "deploy" / "prometheus" / "rules"
+    assert rules == [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*"))]
+    dashboards = {
+        name: content
+        for manifest in objects.values()
+        if manifest["metadata"]["labels"].get("grafana_dashboard") == "1"
+        for name, content in manifest["data"].items()
+    }
+    wanted = (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")
+    assert dashboards == {path.name: path.read_text() for path in wanted}
+
+
+def test_nginx_has_the_files_of_this_repository() -> None:
+    objects = render()
+    files = objects["ConfigMap/nginx"]["data"]
+    (volume,) = (v for v in objects["Deployment"]["spec"]["template"]["spec"]["volumes"] if v["name"] == "nginx")
+    mounted = {item["path"]: files[item["key"]] for item in volume["configMap"]["items"]}
+    ours = (path for path in (ROOT / "nginx").rglob("*") if path.is_file() and path.suffix != ".md")
+    assert mounted == {str(path.relative_to(ROOT / "nginx")): path.read_text() for path in ours}
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_a_package_has_files_where_the_checkout_has_links(helm: str, tmp_path: Path) -> None:
+    subprocess.run(
+        [BIN / helm, "package", CHART, "--destination", tmp_path], check=True, capture_output=True, timeout=60
+    )
+    (package,) = tmp_path.glob("*.tgz")
+    with tarfile.open(package) as archive:
+        members = {member.name: member for member in archive.getmembers()}
+    assert all(member.isfile() for member in members.values())
+    assert "auth0-flask/files/nginx/start.sh" in members
+    assert "auth0-flask/files/redis/redis.conf" in members
+    assert not [name for name in members if name.startswith(("auth0-flask/ci/", "auth0-flask/files/nginx/README"))]
+    assert sum(member.size for member in members.values()) < 300_000
+    outside = subprocess.run(
+        [BIN / helm, "template", "release", package, "--namespace", "ours", "--values", "-"],
+        input=json.dumps(situation("cookie-only")),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "start.sh: |" in outside.stdout
+
+
+def notes(values: dict[str, Any]) -> str:
+    """NOTES.txt, as Helm prints it after an installation."""
+    command = [BIN / "helm", "install", "release", CHART, "--dry-run=client", "--namespace", "ours", "--values", "-"]
+    result = subprocess.run(
+        command, input=json.dumps(merged(VALUES, values)), capture_output=True, text=True, check=True, timeout=60
+    )
+    return result.stdout.partition("\nNOTES:\n")[2]
+
+
+def test_the_notes_say_what_to_enter_at_auth0() -> None:
+    said = notes({"session": {"backend": "redis"}})
+    for url in ("https://app.example.com/callback", "https://app.example.com/backchannel-logout"):
+        assert f" {url}\n" in said
+    assert "redis.embedded: one Redis without a replica" in said
+    assert "backchannel" not in notes({})
+
+
+def test_the_notes_of_a_production_release_miss_nothing() -> None:
+    production = merged({"session": {"backend": "redis"}}, situation("production"))
+    assert "Before it goes live" not in notes(production)
+    assert "host is localhost" in notes({"host": "localhost"})
+
+
+def test_the_readme_and_the_schema_are_renewed() -> None:
+    """`make docs` does it."""
+    assert chart_docs.README.read_text() == chart_docs.readme()
+    assert chart_docs.SCHEMA.read_text() == chart_docs.schema()
+
+
+def test_every_value_is_documented_and_in_the_schema() -> None:
+    text = (CHART / "values.yaml").read_text()
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    documented = {name for name, _, _ in chart_docs.rows(text)}
+
+    def walk(values: dict[str, Any], properties: dict[str, Any], path: str) -> None:
+        for name, value in values.items():
+            below = f"{path}{name}"
+            described = properties.get(name)
+            assert described is not None, f"{below} is not in the schema"
+            covered = below in documented or any(found.startswith(f"{below}.") for found in documented)
+            assert covered or any(below.startswith(f"{found}.") for found in documented), f"{below} has no comment"
+            if isinstance(value, dict) and described.get("additionalProperties") is False:
+                walk(value, described["properties"], f"{below}.")
+
+    walk(yaml.safe_load(text), schema["properties"], "")
+
+
+def test_the_charts_version_is_the_apps() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert chart["appVersion"] == version[1]
+
+
+def test_what_the_chart_renders_is_plain_text_for_every_character() -> None:
+    """A value with quotes, braces or line breaks stays a value."""
+    strange = "a\"b'c: {d} # e\nf"
+    objects = render({"auth0": {"audience": strange}, "podAnnotations": {"a": strange}})
+    template_metadata = objects["Deployment"]["spec"]["template"]["metadata"]
+    assert template_metadata["annotations"]["a"] == strange
+    environment = objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {variable["name"]: variable["value"] for variable in environment}["AUTH0_AUDIENCE"] == strange
+    assert template({})

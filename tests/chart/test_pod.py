@@ -1,0 +1,145 @@
+"""What the pods are: restricted, told their secrets by files, stopped in the right order."""
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.stack.prepare import APP_COMMANDS
+from tests.chart.conftest import ROOT, SITUATIONS, manifests, render, situation_text
+from tests.chart.test_values import CREATED, EMBEDDED
+
+UNSAFE = ("hostNetwork", "hostPID", "hostIPC", "ephemeralContainers")
+
+
+def pods(name: str) -> Iterator[dict[str, Any]]:
+    """The pods of a situation, of whatever makes them."""
+    for manifest in manifests(situation_text(name)):
+        spec = manifest.get("spec", {})
+        if manifest["kind"] == "Pod":
+            yield spec
+        elif manifest["kind"] in ("Deployment", "StatefulSet", "Job"):
+            yield spec["template"]["spec"]
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_every_pod_is_restricted(name: str) -> None:
+    found = list(pods(name))
+    assert found
+    for pod in found:
+        # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"].get("runAsUser") != 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not set(UNSAFE) & set(pod)
+        kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+        assert kinds <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+        for container in (*pod.get("initContainers", []), *pod["containers"]):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {"requests", "limits"} <= set(container["resources"])
+            assert not any("hostPort" in port for port in container.get("ports", []))
+        # Beyond it: nobody in the pod can ask the cluster for anything.
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+
+
+def test_on_openshift_no_id_is_set() -> None:
+    for pod in pods("openshift"):
+        assert set(pod["securityContext"]) == {"runAsNonRoot", "seccompProfile"}
+
+
+def test_no_secret_is_in_an_environment_or_an_argument() -> None:
+    objects = render({**CREATED, **EMBEDDED})
+    secrets = {
+        base64.b64decode(value).decode().strip()
+        for manifest in objects.values()
+        if manifest["kind"] == "Secret"
+        for value in manifest["data"].values()
+    }
+    assert {"client's", "s" * 32} <= secrets
+    texts = [str(manifest) for manifest in objects.values() if manifest["kind"] not in ("Secret", "ConfigMap")]
+    for secret in secrets - {"id"}:
+        assert not any(secret in text for text in texts)
+
+
+def test_secrets_are_whole_volumes_so_that_they_are_kept_up_to_date() -> None:
+    pod = render(EMBEDDED)["Deployment"]["spec"]["template"]["spec"]
+    mounts = [
+        mount for container in (*pod["initContainers"], *pod["containers"]) for mount in container["volumeMounts"]
+    ]
+    assert {"auth0", "redis", "redis-ca", "tls"} <= {mount["name"] for mount in mounts}
+    assert not any("subPath" in mount for mount in mounts)
+    # Nothing in the pod's own description changes with their content: no restart where a reading again does.
+    assert set(render()["Deployment"]["spec"]["template"]["metadata"]["annotations"]) == {
+        "kubectl.kubernetes.io/default-container",
+        "checksum/nginx",
+    }
+
+
+def test_the_app_gets_no_more_than_its_own_secrets() -> None:
+    pod = render(EMBEDDED)["Deployment"]["spec"]["template"]["spec"]
+    (nginx,), (app,) = pod["initContainers"], pod["containers"]
+    assert "tls" not in {mount["name"] for mount in app["volumeMounts"]}
+    assert not {"auth0", "redis"} & {mount["name"] for mount in nginx["volumeMounts"]}
+
+
+def test_nginx_is_up_before_the_app_and_stopped_after_it() -> None:
+    pod = render()["Deployment"]["spec"]["template"]["spec"]
+    (nginx,), (app,) = pod["initContainers"], pod["containers"]
+    assert nginx["restartPolicy"] == "Always"
+    assert "startupProbe" in nginx
+    announced = int(re.fullmatch(r"sleep (\d+); kill -QUIT 1", nginx["lifecycle"]["preStop"]["exec"]["command"][-1])[1])
+    waits = app["lifecycle"]["preStop"]["sleep"]["seconds"]
+    settings = {variable["name"]: variable["value"] for variable in app["env"]}
+    assert announced < waits
+    assert waits + int(settings["SERVER_GRACE_SECONDS"]) < pod["terminationGracePeriodSeconds"]
+    # On a unix socket: its path is gone as soon as the drain begins.
+    assert settings["SERVER_DRAIN_SECONDS"] == "0"
+    assert settings["TRUSTED_PROXIES"] == "unix"
+
+
+def test_probes_ask_the_app_on_its_own_port() -> None:
+    (app,) = render()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    asked = {name: app[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+    assert {name: (get["port"], get["path"]) for name, get in asked.items()} == {
+        "startup": ("metrics", "/healthz/live"),
+        "readiness": ("metrics", "/healthz/ready"),
+        "liveness": ("metrics", "/healthz/live"),
+    }
+
+
+def test_the_settings_that_the_pod_gives_are_settings_of_the_app() -> None:
+    from app.settings import Settings
+    from scripts.chart_docs import FROM_VALUES, settings
+
+    objects = render({**EMBEDDED, "pages": {"module": "a"}, "auth0": {"audience": "b"}})
+    given = {
+        variable["name"].removesuffix("_FILE")
+        for variable in objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert given <= {name.upper() for name in Settings.model_fields}
+    # What the chart sets cannot be set a second time.
+    assert not given & settings().keys()
+    assert given <= FROM_VALUES | {"AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "REDIS_URL"}
+
+
+def test_numbers_keep_their_digits() -> None:
+    pod = render({"nginx": {"maxBodyBytes": 1_073_741_824}})["Deployment"]["spec"]["template"]["spec"]
+    values = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+    assert values["SERVER_MAX_BODY_BYTES"] == "1073741824"
+
+
+def test_the_embedded_redis_knows_the_commands_that_compose_knows() -> None:
+    secret = render(EMBEDDED)["Secret/redis"]["data"]
+    users = base64.b64decode(secret["users.acl"]).decode().splitlines()
+    assert set(APP_COMMANDS.split()) <= set(users[1].split())
+    assert {"resetchannels", "~session:*", "-@all"} <= set(users[1].split())
+    assert base64.b64decode(secret["url"]).startswith(b"rediss://flask:")
+    configuration = render(EMBEDDED)["ConfigMap/redis"]["data"]["redis.conf"]
+    assert configuration == (ROOT / "deploy" / "redis" / "redis.conf").read_text()
