@@ -1,0 +1,233 @@
+"""What the chart renders, run here without a cluster: nginx, the app and Redis with the pods' files, variables and
+commands, only with other paths and ports.
+"""
+
+import base64
+import http.client
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Manifest, merged, render
+from tests.chart.test_values import CREATED, EMBEDDED
+from tests.servers import gunicorn as servers
+from tests.servers.gunicorn import Gunicorn
+from tests.servers.nginx import Nginx, free_ports, nginx, wait_until
+
+HOST = "app.example.com"
+# The sessions' secret and the certificate are the chart's own.
+TRIAL = merged(
+    merged(CREATED, {"auth0": {"createSecret": {"secret": ""}}}), {"tls": {"mode": "selfSigned", "existingSecret": ""}}
+)
+
+
+def variables(container: Manifest) -> dict[str, str]:
+    """A container's environment."""
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+def unpack(secret: Manifest, folder: Path) -> None:
+    """A Secret's data as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in secret["data"].items():
+        (folder / name).write_bytes(base64.b64decode(value))
+
+
+class Pod:
+    """The pod's two containers: `app`, `nginx`, and where its secrets are."""
+
+    def __init__(self, objects: dict[str, Manifest], folder: Path, app: Gunicorn, server: Nginx) -> None:
+        self.objects = objects
+        self.folder = folder
+        self.app = app
+        self.nginx = server
+
+    @contextmanager
+    def connect(self) -> Iterator[http.client.HTTPSConnection]:
+        """A connection as a browser's, which trusts the chart's own authority."""
+        context = ssl.create_default_context(cafile=self.folder / "tls" / "ca.crt")
+        client = http.client.HTTPSConnection(HOST, context=context, timeout=30)
+        plain = socket.create_connection(("127.0.0.1", self.nginx.https_port), 30)
+        client.sock = tls = context.wrap_socket(plain, server_hostname=HOST)
+        try:
+            yield client
+        finally:
+            client.close()
+            tls.close()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Pod]:
+    """Run a pod."""
+    objects = render(TRIAL)
+    spec = objects["Deployment"]["spec"]["template"]["spec"]
+    (sidecar,), (app,) = spec["initContainers"], spec["containers"]
+    unpack(objects["Secret/tls"], folder / "tls")
+    unpack(objects["Secret/auth0"], folder / "auth0")
+    path = folder / "s"
+    environment = {name: value.replace("/run/secrets", str(folder)) for name, value in variables(app).items()}
+    environment |= {"SERVER_BIND": f"unix:{path}", "METRICS_BIND": "127.0.0.1:0", "SERVER_WORKERS": "1"}
+    # Those that the tests' servers set otherwise come from files here.
+    environment |= dict.fromkeys(("AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET"), "")
+    given = variables(sidecar)
+    public = {name: given[name] for name in given if name not in ("NGINX_CERTIFICATE", "NGINX_CERTIFICATE_KEY")}
+    pair = (folder / "tls" / "tls.crt", folder / "tls" / "tls.key")
+    with (
+        servers.gunicorn(folder / "app", environment=environment) as gunicorn,
+        nginx(
+            pair, upstream=f"unix:{path}", variables=public | {"NGINX_UPSTREAM": f"unix:{path}"}, start=False
+        ) as server,
+    ):
+        # pytest's folders are for its own user alone, and nginx runs as another.
+        for part in (path, *path.parents):
+            part.chmod(part.stat().st_mode | 0o007 if part == path else part.stat().st_mode | 0o001)
+        _mount(objects["ConfigMap/nginx"], spec["volumes"], server.folder / "nginx")
+        server.start()
+        yield Pod(objects, folder, gunicorn, server)
+
+
+def _mount(config: Manifest, volumes: list[dict[str, Any]], folder: Path) -> None:
+    shutil.rmtree(folder)
+    (volume,) = (volume["configMap"] for volume in volumes if volume["name"] == "nginx")
+    for item in volume["items"]:
+        (folder / item["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (folder / item["path"]).write_text(config["data"][item["key"]])
+    # A ConfigMap's files cannot be executed: the pod's command names the shell.
+    (folder / "start.sh").chmod(0o755)
+
+
+def helm_test(pod: Pod, host: str = HOST) -> "subprocess.CompletedProcess[str]":
+    """What the pod of `helm test` runs."""
+    (container,) = pod.objects["Pod/test"]["spec"]["containers"]
+    *_, program = container["command"]
+    environment = {"SERVICE": "127.0.0.1", "PORT": str(pod.nginx.https_port), "HOST": host, "PROXY_PROTOCOL": "false"}
+    return subprocess.run(
+        [sys.executable, "-c", program.replace("/run/secrets", str(pod.folder))],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_pod_answers_and_helm_test_says_so(tmp_path: Path) -> None:
+    with running(tmp_path) as pod:
+        with pod.connect() as client:
+            assert status(client) == 200
+        result = helm_test(pod)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "ok: /healthz/ready is answered with 404" in result.stdout
+        # Another name gets no certificate, another certificate is noticed.
+        assert helm_test(pod, "other.example.com").returncode == 1
+        (tmp_path / "tls" / "tls.crt").write_text((tmp_path / "tls" / "ca.crt").read_text())
+        assert "another one than the Secret's" in helm_test(pod).stderr
+
+
+def test_a_connection_that_is_kept_loses_no_request_when_the_pod_stops(tmp_path: Path) -> None:
+    with running(tmp_path) as pod, pod.connect() as kept:
+        assert pod.nginx.process is not None
+        assert status(kept) == 200
+        # The sidecar's preStop, and later the app's end.
+        pod.nginx.process.send_signal(signal.SIGQUIT)
+        wait_until(lambda: closed(kept), "the end of the connection")
+        assert pod.app.stop() == 0
+        assert pod.nginx.process.wait(30) == 0
+
+
+def test_without_that_order_it_would(tmp_path: Path) -> None:
+    """The control: the app first, as where nobody tells nginx."""
+    with running(tmp_path) as pod, pod.connect() as kept:
+        assert status(kept) == 200
+        assert pod.app.stop() == 0
+        assert status(kept) == 502
+
+
+def status(client: http.client.HTTPSConnection) -> int:
+    client.request("GET", "/")
+    response = client.getresponse()
+    response.read()
+    return response.status
+
+
+def closed(client: http.client.HTTPSConnection) -> bool:
+    """Whether the other end has closed the connection, which clients notice before they send a request."""
+    client.sock.settimeout(0.05)
+    try:
+        return bool(client.sock.recv(1) == b"")
+    except TimeoutError:
+        return False
+    except (ssl.SSLError, ConnectionError):
+        return True
+
+
+@pytest.fixture
+def redis_port(tmp_path: Path) -> Iterator[int]:
+    """The embedded Redis, with the files of its pod."""
+    objects = render(EMBEDDED)
+    secrets = tmp_path / "secrets"
+    unpack(objects["Secret/redis"], secrets)
+    spec = objects["StatefulSet/redis"]["spec"]["template"]["spec"]
+    (volume,) = (volume["secret"] for volume in spec["volumes"] if volume["name"] == "secrets")
+    for item in volume["items"]:
+        if item["path"] != item["key"]:
+            (secrets / item["key"]).rename(secrets / item["path"])
+    users = secrets / "users.acl"
+    # A command that the Redis of Debian 12 does not have yet, and that the app does without where it is refused.
+    users.write_text(users.read_text().replace(" +client|setinfo", ""))
+    (port,) = free_ports(1)
+    configuration = objects["ConfigMap/redis"]["data"]["redis.conf"]
+    paths = {"/run/secrets": str(secrets), "dir /data": f"dir {tmp_path}", "tls-port 6379": f"tls-port {port}"}
+    for old, new in paths.items():
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    (tmp_path / "redis.conf").write_text(configuration)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(["redis-server", tmp_path / "redis.conf"], stdout=log, stderr=log)
+    try:
+        (container,) = spec["containers"]
+        ping = container["readinessProbe"]["exec"]["command"]
+        ping[-1] = ping[-1].replace("/run/secrets", str(secrets)).replace("redis-cli", f"redis-cli -p {port}")
+        wait_until(lambda: subprocess.run(ping, check=False, stderr=subprocess.DEVNULL).returncode == 0, "Redis' start")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_the_embedded_redis_takes_sessions_from_the_app_and_nothing_else(redis_port: int, tmp_path: Path) -> None:
+    url = (tmp_path / "secrets" / "url").read_text()
+    password, _, rest = url.removeprefix("rediss://flask:").partition("@")
+    host = rest.partition(":")[0]
+    context = ssl.create_default_context(cafile=tmp_path / "secrets" / "ca.pem")
+    with socket.create_connection(("127.0.0.1", redis_port), 30) as plain:
+        # The certificate is for the name in the URL.
+        context.wrap_socket(plain, server_hostname=host).close()
+
+    def say(*command: str) -> str:
+        cli = ["redis-cli", "-p", str(redis_port), "--tls", "--cacert", str(tmp_path / "secrets" / "ca.pem")]
+        environment = os.environ | {"REDISCLI_AUTH": password}
+        answer = subprocess.run(
+            [*cli, "--user", "flask", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return answer.stdout.strip()
+
+    assert say("SET", "session:a", "b") == "OK"
+    assert say("GETEX", "session:a", "EX", "5") == "b"
+    assert say("SET", "other", "b").startswith("NOPERM")
+    assert say("FLUSHALL").startswith("NOPERM")
