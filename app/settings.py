@@ -174,7 +174,20 @@ class Settings(BaseSettings):
         description="Where Redis is; required when sessions are kept there.",
         examples=["rediss://user:password@redis.example.com:6379/0"],
     )
-    redis_timeout_seconds: Seconds = Field(0.25, description="How long Redis may take to answer.", examples=["0.25"])
+    redis_tls_ca: str | None = Field(
+        None,
+        description="Authority (PEM) that signed the certificate of a `rediss://` Redis; the system's, unless set.",
+        examples=["/run/tls/redis-ca.pem"],
+    )
+    redis_tls_certificate: str | None = Field(
+        None, description="Certificate (PEM) to show to Redis.", examples=["/run/tls/redis-client.pem"]
+    )
+    redis_tls_key: str | None = Field(
+        None, description="Its private key (PEM).", examples=["/run/tls/redis-client-key.pem"]
+    )
+    redis_timeout_seconds: Seconds = Field(
+        0.25, description="How long Redis may take to answer, connecting included.", examples=["0.25"]
+    )
 
     server_bind: str = Field(
         "0.0.0.0:8000",
@@ -321,6 +334,13 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         return settings_rules.address(value)
+
+    @field_validator("redis_tls_key")
+    @classmethod
+    def _redis_key_with_certificate(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if bool(value) != bool(info.data.get("redis_tls_certificate")):
+            raise ValueError("and REDIS_TLS_CERTIFICATE must be set together")
+        return value
 
     @field_validator("server_tls_key")
     @classmethod

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from . import redis_url as redis_url_
+
 CALLBACK_PATH = "/callback"
 SECRET_MINIMUM = 32
 RSA_MINIMUM = 2048
@@ -124,10 +126,10 @@ def login_parameters(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def redis_url(text: str) -> None:
-    """A URL that redis-py takes. Its password is never in the sentence."""
-    if _split(text).scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    port_of(text)
+    """A URL of one of Redis' shapes. Its password is never in the sentence."""
+    redis_url_.parse(text)
+    if text.startswith(("redis://", "rediss://", "unix://")):
+        port_of(text)
 
 
 def address(value: str) -> str:

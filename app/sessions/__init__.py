@@ -4,12 +4,15 @@ This room knows nothing of Auth0. Its public names are below; `init_app` puts th
 into the app.
 """
 
+import functools
+
 from flask import current_app
 
 from app.server import LoopFlask
 from app.settings import Settings
 
-from . import rotation
+from . import eviction, rotation
+from .connect import Connection
 from .cookie import CookieSessions
 from .current import (
     end,
@@ -82,11 +85,20 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     )
     app.extensions["transient_cookies"] = TransientCookies(keyring, prefix)
     if settings.redis_url is not None and settings.session_backend == "redis":
-        store = RedisStore(settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
+        store = RedisStore(
+            Connection(
+                settings.redis_url.get_secret_value(),
+                settings.redis_timeout_seconds,
+                settings.redis_tls_ca,
+                settings.redis_tls_certificate,
+                settings.redis_tls_key,
+            )
+        )
         entries = Entries(store, settings.session_idle_seconds, settings.session_absolute_seconds)
         found = Index(store, keyring, entries)
         app.extensions.update(session_store=store, session_index=found, session_locks=FleetLocks(store))
         app.session_interface = RedisSessions(app, keyring, entries, found)
+        app.on_start(functools.partial(eviction.check, store))
         app.on_stop(store.close)
     else:
         app.extensions["session_locks"] = LocalLocks()
@@ -106,4 +118,4 @@ async def ping() -> None:
     """
     store: RedisStore | None = current_app.extensions.get("session_store")
     if store is not None:
-        await store.execute("PING")
+        await store.ping()

@@ -19,6 +19,7 @@ from .store import RedisStore
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+_random = random.SystemRandom()
 
 # KEYS: the lock. ARGV: the holder, milliseconds.
 _RENEW = """
@@ -104,7 +105,7 @@ class FleetLocks:
             while not await self._store.execute("SET", key, holder, "NX", "PX", milliseconds):
                 if time.monotonic() > deadline:
                     raise LockTimeout(name)
-                await asyncio.sleep(random.uniform(0.5, 1.5) * _POLL_SECONDS)  # noqa: S311 - spreads, hides nothing
+                await asyncio.sleep(_random.uniform(0.5, 1.5) * _POLL_SECONDS)
             renewal = asyncio.create_task(self._renew(key, holder, lease))
             try:
                 yield

@@ -1,42 +1,76 @@
-"""The connection to Redis: on the event loop, fast to fail, commands of one turn of the loop in one pipeline."""
+"""Commands to Redis: on the event loop, fast to fail, those of one turn of the loop in one pipeline."""
 
 import asyncio
 import logging
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisError
 
+from .circuit import Circuit
+from .connect import CONNECTIONS, Connection
 from .model import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-_CONNECTIONS = 4
-
 _Command = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
+# A keyless command would go to any server of a cluster, and to several of them.
+_PING = ("GET", "session:ping")
 
 
 class RedisStore:
-    """Sends commands to the Redis at *url*; each answers within about *timeout* seconds or fails.
+    """Sends commands; each answers within the connection's timeout or fails.
 
     A GET by itself costs 145 µs of CPU, and 53 when sixteen requests that wait at the same time share a pipeline.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
-        self._timeout = timeout
-        self._client: Redis | None = None
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client: Redis | RedisCluster | None = None
         self._waiting: list[_Command] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._circuit = Circuit(self.ping)
 
     async def execute(self, *command: Any) -> Any:
         """Send one command, for example `"GET", key`, and return Redis' answer.
 
         :raises StoreUnavailable: Redis cannot be reached, is too slow, or refuses.
         """
+        if self._circuit.is_open:
+            raise StoreUnavailable
+        return await self._asked(command)
+
+    async def ping(self) -> None:
+        """Ask whether it answers, whatever the circuit says.
+
+        :raises StoreUnavailable: it does not.
+        """
+        await self._asked(_PING)
+
+    async def info(self, section: str) -> str:
+        """A section of Redis' INFO, of one server if there are several.
+
+        :raises StoreUnavailable: Redis cannot be reached, or refuses.
+        """
+        client = self._connected()
+        try:
+            async with asyncio.timeout(self._connection.timeout):
+                options = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
+                answer: bytes = await client.execute_command("INFO", section, **options)
+        except (TimeoutError, RedisError, OSError) as error:
+            log.debug("the session store does not tell: %s", _reason(error))
+            raise StoreUnavailable from None
+        return answer.decode()
+
+    async def close(self) -> None:
+        """Finish what was sent and close the connections."""
+        await self._circuit.close()
+        await asyncio.gather(*self._tasks)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _asked(self, command: tuple[Any, ...]) -> Any:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((command, answer))
@@ -44,16 +78,9 @@ class RedisStore:
             loop.call_soon(self._start)
         return await answer
 
-    async def close(self) -> None:
-        """Finish what was sent and close the connections."""
-        await asyncio.gather(*self._tasks)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-
     def _start(self) -> None:
         # While all connections are in use commands gather; the next one that is free takes them all.
-        if self._waiting and len(self._tasks) < _CONNECTIONS:
+        if self._waiting and len(self._tasks) < CONNECTIONS:
             batch, self._waiting = self._waiting, []
             task = asyncio.get_running_loop().create_task(self._send(batch))
             self._tasks.add(task)
@@ -68,9 +95,16 @@ class RedisStore:
             pipeline = self._connected().pipeline(transaction=False)
             for command, _answer in batch:
                 pipeline.execute_command(*command)
-            answers = await pipeline.execute(raise_on_error=False)
+            # All of it: connecting, asking sentinels, trying again.
+            async with asyncio.timeout(self._connection.timeout):
+                answers = await pipeline.execute(raise_on_error=False)
+            self._circuit.succeeded()
         except (TimeoutError, RedisError, OSError) as error:
-            log.error("the session store does not answer: %s", _reason(error))
+            if not self._circuit.is_open:
+                log.error("the session store does not answer: %s", _reason(error))
+            self._circuit.failed()
+            # What waited for a connection meanwhile has waited long enough.
+            batch, self._waiting = batch + self._waiting, []
             answers = [StoreUnavailable()] * len(batch)
         except BaseException:
             for _command, answer in batch:
@@ -80,26 +114,17 @@ class RedisStore:
             # Whoever waited may be gone: its request was cancelled.
             if answer.done():
                 continue
-            if isinstance(value, ResponseError):
+            if isinstance(value, StoreUnavailable):
+                answer.set_exception(value)
+            elif isinstance(value, Exception):
                 log.error("the session store refuses a command: %s", _reason(value))
                 answer.set_exception(StoreUnavailable())
-            elif isinstance(value, Exception):
-                answer.set_exception(value)
             else:
                 answer.set_result(value)
 
-    def _connected(self) -> Redis:
+    def _connected(self) -> "Redis | RedisCluster":
         if self._client is None:
-            self._client = Redis.from_url(
-                self._url,
-                socket_timeout=self._timeout,
-                socket_connect_timeout=self._timeout,
-                max_connections=_CONNECTIONS,
-                # Once more at once, for a connection that Redis closed while it was idle; what is slow stays failed.
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            )
-            # What Redis answers, and nothing made of it: `SET … GET`, for one, would read as true or false.
-            self._client.response_callbacks.clear()
+            self._client = self._connection.client()
         return self._client
 
 

@@ -97,6 +97,9 @@ def error_503_without_redis(s: Surroundings) -> Iterator[Page]:
         yield arrived(s.with_redis.open("/profile"), "Not available")
     finally:
         s.redis.resume()
+        # The app finds out by itself, within a second.
+        while (answer := s.with_redis.page.reload()) is not None and answer.status == 503:
+            s.with_redis.page.wait_for_timeout(50)
 
 
 @stop

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.servers.gunicorn import Gunicorn, gunicorn
 from tests.servers.identity import CLIENT, IdentityProvider
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisServer, documented_user
 
 CALLBACK: str = CLIENT["redirect_uris"][0]
 ORIGIN = CALLBACK.removesuffix("/callback")
 SECRET = "marked-encryption-secret-8d1f0c7a5b3e49d2a6c4f7e1"
-REDIS_USER, REDIS_PASSWORD = "app", "marked-redis-password-5f2b"
+REDIS_USER, REDIS_PASSWORD = "flask", "marked-redis-password-5f2b"
 PAGES = "tests.integration.pages"
 
 
@@ -75,7 +75,5 @@ def _redis(redis: RedisServer) -> dict[str, str]:
 
 
 def allow(redis: RedisServer) -> None:
-    """Let the app in, with a password, to see that it appears nowhere."""
-    redis.client.acl_setuser(
-        REDIS_USER, enabled=True, passwords=[f"+{REDIS_PASSWORD}"], keys=["*"], categories=["+@all"]
-    )
+    """Let the app in as the documented user, with a password, to see that it appears nowhere."""
+    redis.client.execute_command("ACL", "SETUSER", *documented_user(REDIS_PASSWORD).split())

@@ -1,10 +1,11 @@
 """A real Redis of the test's own: on a unix socket in a private folder, with nothing kept on disk."""
 
+import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,13 @@ from pathlib import Path
 import redis
 
 _START_SECONDS = 20
+_PAGE = Path(__file__).parents[2] / "docs" / "sessions.md"
+
+
+def documented_user(password: str, also: str = "") -> str:
+    """The user with the least rights, as docs/sessions.md gives it: what follows `user` in an ACL file."""
+    [line] = re.findall(r"^user (.*)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return " ".join(filter(None, [line.replace("PASSWORD", password), also]))
 
 
 @dataclass
@@ -20,11 +28,13 @@ class RedisServer:
     """A running server: `url` for the app, `client` for the test."""
 
     folder: Path
+    options: Sequence[str] = ("--port", "0")
+    """What it is started with besides; more ways to listen, for example."""
     process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Where it listens for the test."""
         return f"unix://{self.folder / 'redis.sock'}"
 
     @cached_property
@@ -37,7 +47,7 @@ class RedisServer:
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is missing: on Debian and Ubuntu, `apt-get install redis-server`.")
-        options = ["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly", "no", "--dir", "."]
+        options = ["--unixsocket", "redis.sock", "--save", "", "--appendonly", "no", "--dir", ".", *self.options]
         self.process = subprocess.Popen([program, *options], cwd=self.folder, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -71,9 +81,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """Run a Redis with its socket in *folder*."""
-    server = RedisServer(folder)
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Run a Redis with its socket in *folder*, and *options* that say where else it listens."""
+    server = RedisServer(folder, options or ("--port", "0"))
     server.start()
     try:
         yield server

@@ -13,6 +13,7 @@ from app.settings import Settings, SettingsError, load_settings
 from app.settings_rules import PROTOCOL_PARAMETERS
 
 SECRET = "5d0e6dcb6fb6b9be4a6ed3df0ba4d7b4c0ef1f2a2f8b6c1f7c5a9ac8f2ab14de"
+STARTS = "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
 OTHER_SECRET = "b86ac21bd4a6c24d02ac9cb5b2d4a2f0d6d6b3a6c1a74a3e9f57e0ccf0e4a9b1"
 
 
@@ -294,11 +295,22 @@ def test_a_redis_url_is_kept_as_it_is(variables: dict[str, str], url: str) -> No
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("localhost:6379", "must start with redis://, rediss:// or unix://"),
-        ("http://localhost:6379", "must start with redis://, rediss:// or unix://"),
+        ("localhost:6379", STARTS),
+        ("http://localhost:6379", STARTS),
         ("redis://user:password@[localhost", "is not a URL"),
         ("redis://user:password@\u2100:6379", "is not a URL"),
         ("redis://user:password@localhost:port", "has a port that is not between 0 and 65535"),
+        ("redis+sentinel://user:password@a,b:port/m", "has a port that is not between 0 and 65535"),
+        (
+            "redis+sentinel://user:password@a,b",
+            "does not name the master, as redis+sentinel://host:26379/mymaster does",
+        ),
+        ("redis+sentinel://user:password@,/m", "has a host without a name"),
+        ("redis+sentinel://user:password@a/m/x", "has a database that is not a number"),
+        ("redis+sentinel://user:password@a/m?sentinel_passwd=x", "has a parameter that is not known"),
+        ("redis+sentinel://user:password@a/m?sentinel_password", "is not a URL"),
+        ("redis+cluster://user:password@a/1", "has a database, which a cluster has not"),
+        ("redis+cluster://user:password@[a", "is not a URL"),
     ],
 )
 def test_another_redis_url_is_refused_without_its_password(variables: dict[str, str], url: str, sentence: str) -> None:
@@ -393,6 +405,7 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_by_name(
 
 def test_every_default_and_example_that_is_a_value_is_valid(variables: dict[str, str]) -> None:
     variables |= {"SERVER_TLS_CERTIFICATE": "/run/tls.crt", "SERVER_TLS_KEY": "/run/tls.key", "REDIS_URL": "redis://r"}
+    variables |= {"REDIS_TLS_CERTIFICATE": "/run/redis.pem", "REDIS_TLS_KEY": "/run/redis-key.pem"}
     in_words = {"auth0_secret", "auth0_client_secret", "auth0_client_assertion_key"}
     # One or the other authenticates the app.
     certificate = {

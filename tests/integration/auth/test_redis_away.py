@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.browser import AppBrowser, heading_of, lines
+from tests.integration.browser import AppBrowser, heading_of, lines, until
 from tests.integration.conftest import MakeBrowser
 from tests.integration.identity.browser import location
 from tests.servers.app import ServedApp, allow, app
@@ -45,12 +45,11 @@ def stranger(own_app: ServedApp, new_browser: MakeBrowser) -> AppBrowser:
 
 
 @pytest.fixture(params=["hung", "refusing"])
-def away(request: pytest.FixtureRequest, own_redis: RedisServer) -> Iterator[str]:
+def away(request: pytest.FixtureRequest, own_app: ServedApp, own_redis: RedisServer) -> Iterator[str]:
     """How Redis is away. It is there again after the test."""
     kind: str = request.param
     yield kind
-    own_redis.resume()
-    own_redis.client.config_set("maxmemory", "0")
+    bring_back(own_app, own_redis)
 
 
 def take_away(redis: RedisServer, how: str) -> None:
@@ -61,6 +60,15 @@ def take_away(redis: RedisServer, how: str) -> None:
         # It answers, and takes no writes (OOM), as a full or a read-only Redis does.
         redis.client.config_set("maxmemory-policy", "noeviction")
         redis.client.config_set("maxmemory", "1")
+
+
+def bring_back(app: ServedApp, redis: RedisServer) -> None:
+    """Let Redis be there again, and the app know it."""
+    redis.resume()
+    redis.client.config_set("maxmemory", "0")
+    browser = AppBrowser(app)
+    until(lambda: browser.get("/healthz/ready").status_code, lambda status: status == 200)
+    browser.http.close()
 
 
 def unavailable(browser: AppBrowser, path: str) -> None:
@@ -82,7 +90,7 @@ def test_each_page_of_a_signed_in_person_is_a_503_until_redis_is_back(
     for path in ("/", "/profile", "/api-call", "/guarded/page", "/logout", "/tests/user-from-a-plain-view"):
         unavailable(browser, path)
     assert "set-cookie" not in browser.get("/profile").headers, "the session is not given up"
-    own_redis.resume()
+    bring_back(browser.app, own_redis)
     assert heading_of(browser.get("/")) == HELLO
     assert heading_of(browser.get("/profile")) == "Jane Doe"
 
@@ -95,8 +103,7 @@ def test_a_login_that_cannot_be_stored_is_a_503_and_the_person_is_not_half_signe
     take_away(own_redis, away)
     unavailable(browser, callback)
     assert "__Host-session" not in browser.cookies
-    own_redis.resume()
-    own_redis.client.config_set("maxmemory", "0")
+    bring_back(browser.app, own_redis)
     assert browser.user is None
     assert heading_of(browser.sign_in_as()) == HELLO
 
@@ -109,7 +116,7 @@ def test_a_second_login_of_who_is_signed_in_is_a_503_too(
     callback = browser.callback()
     take_away(own_redis, away)
     unavailable(browser, callback)
-    own_redis.resume()
+    bring_back(browser.app, own_redis)
     assert browser.user is not None
 
 
@@ -146,7 +153,7 @@ def test_the_process_is_live_but_not_ready(stranger: AppBrowser, own_redis: Redi
     answer = stranger.get("/healthz/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "the session store does not answer"})
     assert stranger.get("/healthz/live").status_code == 200
-    own_redis.resume()
+    bring_back(stranger.app, own_redis)
     assert stranger.get("/healthz/ready").status_code == 200
 
 
@@ -188,7 +195,7 @@ def test_redis_that_is_gone_is_a_503_and_once_it_is_back_all_is_well(
     finally:
         own_redis.start()
         allow(own_redis)
-    assert stranger.get("/healthz/ready").status_code == 200
+    bring_back(browser.app, own_redis)
     assert browser.user is None, "this Redis keeps nothing on disk"
     assert heading_of(browser.sign_in_as()) == HELLO
 

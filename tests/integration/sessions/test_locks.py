@@ -8,6 +8,7 @@ import pytest
 
 from app.server import await_
 from app.sessions import LockTimeout
+from app.sessions.connect import Connection
 from app.sessions.locks import FleetLocks, LocalLocks
 from app.sessions.store import RedisStore
 from tests.servers.redis import RedisServer
@@ -16,7 +17,7 @@ from tests.servers.redis import RedisServer
 @pytest.fixture
 def two(redis: RedisServer) -> Iterator[list[FleetLocks]]:
     """The locks of two processes."""
-    stores = [RedisStore(redis.url, 5) for _ in range(2)]
+    stores = [RedisStore(Connection(redis.url, 5)) for _ in range(2)]
     yield [FleetLocks(store) for store in stores]
     for store in stores:
         await_(store.close())

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from app import sessions
-from app.server import LoopFlask
+from app.server import LoopFlask, await_
 from app.settings import Settings
 from tests.servers.redis import RedisServer
 from tests.unit.sessions.conftest import make_app
@@ -249,6 +249,7 @@ def test_redis_away_is_a_503_for_pages_with_a_session_and_nothing_for_others(
     assert client.get("/untouched").text == "no session here"
     # Nothing to write to: the person is told, not signed in with a session that does not exist.
     assert app.test_client().post("/set", json={"a": 1}).status_code >= 500
+    await_(app.extensions["session_store"].close())
 
 
 def test_a_hung_redis_fails_fast_and_is_used_again_when_it_answers(client: FlaskClient, redis: RedisServer) -> None:
@@ -270,10 +271,10 @@ def test_connections_that_redis_closed_are_renewed_unseen(client: FlaskClient, r
 def test_commands_that_wait_at_the_same_time_share_a_round_trip(app: LoopFlask, redis: RedisServer) -> None:
     import asyncio
 
-    from app.server import await_
+    from app.sessions.connect import Connection
     from app.sessions.store import RedisStore
 
-    store = RedisStore(redis.url, 5)
+    store = RedisStore(Connection(redis.url, 5))
 
     async def many() -> list[Any]:
         await asyncio.gather(*(store.execute("SET", f"key{index}", index) for index in range(50)))
@@ -289,11 +290,11 @@ def test_commands_that_wait_at_the_same_time_share_a_round_trip(app: LoopFlask, 
 def test_one_refused_command_does_not_fail_its_neighbours(redis: RedisServer) -> None:
     import asyncio
 
-    from app.server import await_
     from app.sessions import StoreUnavailable
+    from app.sessions.connect import Connection
     from app.sessions.store import RedisStore
 
-    store = RedisStore(redis.url, 5)
+    store = RedisStore(Connection(redis.url, 5))
 
     async def mixed() -> list[Any]:
         return await asyncio.gather(

@@ -8,6 +8,7 @@ import os
 from flask import Response, request
 
 from app.server import ASGI, LoopFlask
+from app.sessions.connect import Connection
 from app.sessions.store import RedisStore
 from tests.load.users import TOKEN_BYTES, USERS
 
@@ -15,7 +16,7 @@ _SEALED_BYTES = 2 * TOKEN_BYTES + 700
 _COOKIE = "floor"
 
 flask_app = LoopFlask("floor", static_folder=None)
-store = RedisStore(os.environ["REDIS_URL"], 1.0)
+store = RedisStore(Connection(os.environ["REDIS_URL"], 1.0))
 flask_app.on_stop(store.close)
 
 

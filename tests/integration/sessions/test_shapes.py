@@ -1,0 +1,297 @@
+"""Redis in every shape that it is run in, with the documented user: TLS, sockets, Sentinel, Cluster, Redis away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import sessions
+from app.server import LoopFlask, await_
+from app.sessions import eviction
+from app.settings import Settings
+from scripts.certificates import CA, authority
+from tests.integration.sessions.test_labels import JANE, add_routes, post, signed_in, stranger
+from tests.servers.ports import free_ports
+from tests.servers.redis import RedisServer, documented_user, redis_server
+from tests.servers.redis_fleets import MASTER, Sentinels, cluster, sentinels, until
+from tests.unit.sessions.conftest import make_app
+
+PASSWORD = "marked-redis-password"
+LATER = "sub:later"
+USER = f"flask:{PASSWORD}"
+MakeApp = Callable[..., LoopFlask]
+
+
+@pytest.fixture
+def new_app(variables: dict[str, str]) -> Iterator[MakeApp]:
+    """Make apps that keep sessions at a URL, with a time limit that a busy machine keeps."""
+    with ExitStack() as stack:
+
+        def make(url: str, **settings: Any) -> LoopFlask:
+            values = {name.lower(): value for name, value in variables.items()}
+            redis = {"session_backend": "redis", "redis_url": url, "redis_timeout_seconds": 5}
+            app = add_routes(make_app(Settings.model_validate(values | redis | settings)))
+            stack.callback(lambda: await_(app.extensions["session_store"].close()))
+            return app
+
+        yield make
+
+
+def cookie_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie("__Host-session")
+    assert cookie is not None
+    return cookie.value
+
+
+def later(app: LoopFlask) -> FlaskClient:
+    """Who signs in after everybody of `all_of_it` was signed out."""
+    client = app.test_client()
+    assert post(client, "/log-in", {LATER: 0}) == {"saved": True}
+    return client
+
+
+def all_of_it(app: LoopFlask) -> None:
+    """Everything that is done with Redis."""
+    first, second = signed_in(app), signed_in(app)
+    first.post("/set", json={"a": 1})
+    assert first.get("/get").json == {"user": "jane", "a": 1}
+    first.post("/move")
+    assert first.get("/get").json == {"user": "jane", "a": 1}
+    assert len(post(first, "/listed", JANE)) == 2
+    [other] = [one["name"] for one in post(first, "/listed", JANE) if not one["current"]]
+    assert post(first, f"/end-one/{other}", JANE) == {"ended": True}
+    assert second.get("/get").json == {}
+    assert post(stranger(app), "/end", JANE) == {"ended": 1}
+    assert first.get("/get").json == {}
+    third = app.test_client()
+    third.post("/set", json={"a": 1})
+    third.post("/clear")
+    assert third.get("/get").json == {}
+    assert post(third, "/once/60", "jti") == {"first": True}
+    with app.test_request_context():
+
+        async def locked() -> None:
+            async with sessions.lock("a", lease=0.1):
+                await asyncio.sleep(0.1)
+            await sessions.ping()
+
+        await_(locked())
+
+
+def test_on_a_socket_the_documented_user_has_all_the_rights_that_are_needed(new_app: MakeApp, tmp_path: Path) -> None:
+    with redis_server(tmp_path, "--port", "0", "--user", *documented_user(PASSWORD).split()) as server:
+        url = server.url.replace("unix://", f"unix://{USER}@")
+        app, other = new_app(url), new_app(url)
+        all_of_it(app)
+        # One worker alone would not renew what it has just written.
+        client, elsewhere = app.test_client(), other.test_client()
+        client.post("/set", json={"a": 1})
+        elsewhere.set_cookie("__Host-session", cookie_of(client))
+        assert elsewhere.get("/get").json == {"a": 1}
+        await_(eviction.check(app.extensions["session_store"]))
+        stats = server.client.info("commandstats")
+        called = {name.removeprefix("cmdstat_").partition("|")[0] for name in stats}  # type: ignore[union-attr]
+        # And none besides.
+        assert {part[1:] for part in documented_user(PASSWORD).split() if part.startswith("+")} <= called
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
+    return authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def tls(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, int]]:
+    """A Redis that speaks TLS alone and wants a certificate."""
+    certificate, key = ca.issue()
+    [port] = free_ports(1)
+    options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
+    options += ["--tls-ca-cert-file", str(ca.path), "--tls-auth-clients", "yes"]
+    with redis_server(
+        tmp_path_factory.mktemp("redis"), *options, "--user", *documented_user(PASSWORD).split()
+    ) as redis:
+        yield redis, port
+
+
+def test_over_tls_with_a_private_authority_and_a_certificate_of_its_own(
+    new_app: MakeApp, tls: tuple[RedisServer, int], ca: CA
+) -> None:
+    certificate, key = ca.issue(stem="client")
+    files = {"redis_tls_ca": str(ca.path), "redis_tls_certificate": str(certificate), "redis_tls_key": str(key)}
+    all_of_it(new_app(f"rediss://{USER}@localhost:{tls[1]}/0", **files))
+
+
+@pytest.mark.parametrize("what", ["another authority", "no certificate", "another name"])
+def test_over_tls_neither_side_trusts_just_anybody(
+    new_app: MakeApp, tls: tuple[RedisServer, int], ca: CA, tmp_path: Path, what: str
+) -> None:
+    certificate, key = ca.issue(stem="client")
+    files = {"redis_tls_ca": str(ca.path), "redis_tls_certificate": str(certificate), "redis_tls_key": str(key)}
+    host = "localhost"
+    if what == "another authority":
+        files["redis_tls_ca"] = str(authority(tmp_path).path)
+    elif what == "no certificate":
+        del files["redis_tls_certificate"], files["redis_tls_key"]
+    else:
+        host = "127.0.0.2"
+    client = new_app(f"rediss://{USER}@{host}:{tls[1]}/0", **files).test_client()
+    client.set_cookie("__Host-session", "an-id")
+    assert client.get("/get").status_code == 503
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with sentinels(tmp_path_factory.mktemp("sentinels"), documented_user(PASSWORD)) as fleet:
+        yield fleet
+
+
+@pytest.mark.timeout(240)
+def test_sentinels_lead_to_the_master_and_after_a_failover_under_load_to_the_new_one(
+    new_app: MakeApp, watched: Sentinels
+) -> None:
+    app = new_app(f"redis+sentinel://{USER}@{watched.hosts}/{MASTER}/0", redis_timeout_seconds=1)
+    all_of_it(app)
+    jane = later(app)
+    before = watched.master
+    # It is on the replicas before the master goes.
+    until(lambda: all(server.client.dbsize() == watched.servers[0].client.dbsize() for server in watched.servers))
+    stop = []
+    statuses: set[int] = set()
+
+    def use() -> None:
+        tab = app.test_client()
+        tab.set_cookie("__Host-session", cookie_of(jane))
+        while not stop:
+            answer = tab.get("/get")
+            statuses.add(answer.status_code)
+            # Away for a moment, but never somebody else, and never signed out.
+            assert answer.status_code == 503 or answer.json == {"user": "jane"}
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(4) as pool:
+        users = [pool.submit(use) for _ in range(4)]
+        watched.servers[0].stop()
+        try:
+            until(lambda: watched.master != before)
+            until(lambda: jane.get("/get").status_code == 200)
+            until(lambda: jane.post("/set", json={"b": 2}).status_code == 200)
+        finally:
+            stop.append(True)
+        # The change itself may be seen by those that still run.
+        for user in users:
+            error = user.exception()
+            assert error is None or "'b': 2" in str(error)
+    assert 200 in statuses
+    assert jane.get("/get").json == {"user": "jane", "b": 2}
+
+
+@pytest.mark.timeout(240)
+def test_a_cluster_keeps_sessions_on_all_its_servers(new_app: MakeApp, tmp_path: Path) -> None:
+    with cluster(tmp_path, documented_user(PASSWORD, "+cluster|slots +command")) as nodes:
+        port = nodes[0].client.config_get("port")["port"]  # type: ignore[index]
+        app = new_app(f"redis+cluster://{USER}@127.0.0.1:{port}")
+        all_of_it(app)
+        clients = [later(app) for _ in range(12)]
+        assert [client.get("/get").json for client in clients] == [{"user": "jane"}] * 12
+        assert all(node.client.dbsize() for node in nodes)
+        assert post(clients[0], "/end", LATER) == {"ended": 12}
+        assert [client.get("/get").json for client in clients] == [{}] * 12
+
+
+# Redis away.
+
+
+@pytest.fixture
+def quick(new_app: MakeApp, redis: RedisServer) -> LoopFlask:
+    """An app with the time limit of production."""
+    return new_app(redis.url, redis_timeout_seconds=0.25)
+
+
+@pytest.fixture
+def hung(redis: RedisServer) -> Iterator[RedisServer]:
+    yield redis
+    redis.resume()
+
+
+def seconds(client: FlaskClient, path: str, status: int) -> float:
+    started = time.perf_counter()
+    assert client.get(path).status_code == status
+    return time.perf_counter() - started
+
+
+def test_a_hung_redis_costs_a_few_requests_its_time_limit_and_then_milliseconds(
+    quick: LoopFlask, hung: RedisServer
+) -> None:
+    client = quick.test_client()
+    client.post("/set", json={"a": 1})
+    hung.hang()
+    first = [seconds(client, "/get", 503) for _ in range(3)]
+    then = sorted(seconds(client, "/get", 503) for _ in range(50))
+    assert all(0.24 < each < 2 for each in first)
+    assert then[len(then) // 2] < 0.05
+    assert sorted(seconds(client, "/untouched", 200) for _ in range(50))[25] < 0.05
+    hung.resume()
+    # It closes by itself.
+    until(lambda: client.get("/get").status_code == 200)
+    assert client.get("/get").json == {"a": 1}
+
+
+def test_the_circuit_says_when_it_opens_and_closes_and_is_quiet_between(
+    quick: LoopFlask, hung: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = quick.test_client()
+    client.post("/set", json={"a": 1})
+    hung.hang()
+    with caplog.at_level(logging.INFO):
+        for _ in range(20):
+            client.get("/get")
+        hung.resume()
+        until(lambda: client.get("/get").status_code == 200)
+    messages = [record.message for record in caplog.records]
+    assert sum("no request waits for it" in message for message in messages) == 1
+    assert sum("answers again" in message for message in messages) == 1
+    assert len(messages) <= 5
+
+
+def test_who_waits_for_a_connection_waits_no_longer_than_who_has_one(quick: LoopFlask, hung: RedisServer) -> None:
+    client = quick.test_client()
+    client.post("/set", json={"a": 1})
+    hung.hang()
+
+    def visit(_number: int) -> float:
+        tab = quick.test_client()
+        tab.set_cookie("__Host-session", cookie_of(client))
+        return seconds(tab, "/get", 503)
+
+    with ThreadPoolExecutor(40) as pool:
+        # The time limit once, and what a busy machine adds; in turns it would be several times that.
+        assert max(pool.map(visit, range(40))) < 1.5
+
+
+@pytest.mark.parametrize(("policy", "warned"), [("allkeys-lru", True), ("volatile-ttl", False), ("noeviction", False)])
+def test_a_policy_that_drops_any_session_is_warned_about_at_start(
+    redis: RedisServer, new_app: MakeApp, caplog: pytest.LogCaptureFixture, policy: str, warned: bool
+) -> None:
+    redis.client.config_set("maxmemory-policy", policy)
+    app = new_app(redis.url)
+    assert app.start_hooks
+    with caplog.at_level(logging.INFO):
+        await_(eviction.check(app.extensions["session_store"]))
+    redis.client.config_set("maxmemory-policy", "noeviction")
+    assert (f"maxmemory-policy is {policy}" in caplog.text) == warned
+
+
+def test_a_redis_that_does_not_tell_its_policy_does_not_keep_the_server_from_starting(
+    new_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = new_app(f"unix://{tmp_path}/nobody.sock")
+    with caplog.at_level(logging.INFO):
+        await_(eviction.check(app.extensions["session_store"]))
+    assert "did not tell" in caplog.text
