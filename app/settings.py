@@ -152,6 +152,12 @@ class Settings(BaseSettings):
     session_backend: Literal["redis", "cookie"] = Field(
         "redis", description="Where sessions are kept: in Redis, or encrypted in the browser's cookies."
     )
+    auth0_backchannel_logout: bool | None = Field(
+        None,
+        description="Answer `POST /backchannel-logout`, by which Auth0 ends sessions here. On where sessions are kept "
+        "in Redis; in cookies they are out of reach.",
+        examples=["false"],
+    )
     session_cookie_secure: bool | None = Field(
         None,
         description="Cookies travel over HTTPS only. Follows the scheme of `AUTH0_REDIRECT_URI` unless set; "
@@ -311,6 +317,14 @@ class Settings(BaseSettings):
     @classmethod
     def _harmless_parameters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return settings_rules.login_parameters(value)
+
+    @field_validator("auth0_backchannel_logout")
+    @classmethod
+    def _within_reach(cls, value: bool | None, info: ValidationInfo) -> bool:
+        in_redis = info.data.get("session_backend", "redis") == "redis"
+        if value and not in_redis:
+            raise ValueError("is true, but sessions in cookies cannot be ended from outside: set SESSION_BACKEND=redis")
+        return in_redis if value is None else value
 
     @field_validator("session_cookie_secure")
     @classmethod

@@ -22,6 +22,7 @@ from app.sessions import ends_at as session_ends
 from app.settings import Settings
 
 from .client import Auth0Client
+from .devices import devices, end_all_devices, end_device, is_own_form
 from .guards import login_required, require_login
 from .hooks import LoginRefused, on_login, on_logout
 from .requirements import MULTI_FACTOR
@@ -35,7 +36,11 @@ __all__ = [
     "FlaskSessionTransactionStore",
     "LoginRefused",
     "auth0",
+    "devices",
+    "end_all_devices",
+    "end_device",
     "init_app",
+    "is_own_form",
     "is_safe_path",
     "login_required",
     "on_login",
@@ -51,6 +56,7 @@ auth0 = cast(Auth0Client, LocalProxy(lambda: current_app.extensions["auth0"]))
 def init_app(app: LoopFlask, settings: Settings) -> None:
     """Make the app's one client and register `/login`, `/callback` and `/logout`."""
     from . import silent, token_errors, tokens  # noqa: PLC0415
+    from .backchannel import backchannel  # noqa: PLC0415 - as the routes
     from .routes import routes  # noqa: PLC0415 - the routes import `auth0` from here
 
     secret = settings.secrets[0]
@@ -78,7 +84,9 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     app.config["AUTH0_LOGOUT_FEDERATED"] = settings.auth0_logout_federated
     app.extensions["auth0"] = client
     app.on_stop(client.close)
+    app.config["AUTH0_BACKCHANNEL_LOGOUT"] = settings.auth0_backchannel_logout
     app.register_blueprint(routes)
+    app.register_blueprint(backchannel)
     tokens.init_app(app)
     token_errors.init_app(app)
     if settings.auth0_silent_login:

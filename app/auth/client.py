@@ -3,13 +3,18 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import jwt
 from auth0_server_python.auth_types import StartInteractiveLoginOptions, StateData, UserClaims
-from auth0_server_python.error import ApiError
+from auth0_server_python.error import ApiError, BackchannelLogoutError, MissingTransactionError
 from flask import session
+
+from app import sessions
 
 from . import logins
 from .hooks import before_login
+from .logout_tokens import FRESH_SECONDS, LOGOUT_TOKEN_CLAIMS, LOGOUT_TOKEN_TYPE, check_logout_token, labels
+from .provider import STRANGERS
 from .stores import FlaskSessionStateStore
 from .tokens import TokenClient
 
@@ -79,6 +84,34 @@ class Auth0Client(TokenClient):
         claims: dict[str, Any] | None = state.get("user")
         return None if claims is None else {**_NO_CLAIMS, **claims}
 
+    async def handle_backchannel_logout(self, logout_token: str, store_options: dict[str, Any] | None = None) -> int:
+        """The SDK's, with all checks of OpenID Connect Back-Channel Logout 1.0, 2.6; how many sessions there were.
+
+        The SDK accepts a token twice, a stale one, one with a nonce or of another kind, and wants both `sid` and `sub`.
+
+        :raises BackchannelLogoutError: the token is not valid.
+        :raises StoreUnavailable: sessions cannot be reached.
+        """
+        try:
+            claims = await self.verified(logout_token, LOGOUT_TOKEN_CLAIMS, STRANGERS, LOGOUT_TOKEN_TYPE)
+        except (jwt.InvalidTokenError, ValueError, ApiError, httpx.HTTPError, TimeoutError) as error:
+            raise BackchannelLogoutError(f"the logout token cannot be verified: {type(error).__name__}") from error
+        issuer = (await self._get_oidc_metadata_cached(self._domain)).get("issuer") or f"https://{self._domain}/"
+        check_logout_token(claims, issuer, self.leeway)
+        # For as long as it would pass as fresh.
+        seconds = 2 * int(FRESH_SECONDS + self.leeway)
+        if not await sessions.once(f"logout token {claims['jti']}", seconds):
+            raise BackchannelLogoutError("the logout token was used before")
+        ended: int = await self._state_store.delete_by_logout_token(claims, store_options) or 0
+        return ended
+
+    def user_label(self) -> str | None:
+        """What all sessions of the user who is signed in can be found by."""
+        store = self._state_store
+        state = store.read(self._state_identifier) if isinstance(store, FlaskSessionStateStore) else None
+        user = (state or {}).get("user")
+        return labels(user.get("iss") or (state or {}).get("domain") or "", None, user["sub"])[0] if user else None
+
     def granted_scopes(self) -> frozenset[str]:
         """What the access token of this session's login may be used for."""
         store = self._state_store
@@ -109,6 +142,9 @@ class Auth0Client(TokenClient):
             kept = await before_login(claims)
         state: StateData = await super()._persist_session_from_token_response(**login)
         session.update(kept)
+        if not await sessions.save():
+            # The provider has ended its session while this login was under way.
+            raise MissingTransactionError
         return state
 
     def _find_matching_token_set(

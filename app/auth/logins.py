@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,13 +22,15 @@ class TooWeak(Exception):
 
 
 class Login(msgspec.Struct, frozen=True):
-    """One login: `nonce` ties the ID token to this browser's request, `app_state` is the caller's own.
+    """One login: `nonce` ties the ID token to this browser's request, `began` (Unix milliseconds) tells it from a later
+    logout, `app_state` is the caller's own.
 
     `max_age`, `acr` and `scopes` were asked for beyond what every login asks for, so it has to bring them: a provider
     may ignore the wish, and whoever made it would make it again and again.
     """
 
     nonce: str
+    began: int
     app_state: Any = None
     max_age: int | None = None
     acr: tuple[str, ...] = ()
@@ -40,6 +43,7 @@ class Login(msgspec.Struct, frozen=True):
         max_age = str(parameters.get("max_age", ""))
         return cls(
             secrets.token_urlsafe(24),
+            now(),
             app_state,
             int(max_age) if max_age.isascii() and max_age.isdigit() else None,
             tuple(str(parameters.get("acr_values", "")).split()),
@@ -77,6 +81,11 @@ class Login(msgspec.Struct, frozen=True):
         # A provider that grants just what was asked for need not say so (RFC 6749, 5.1).
         if granted and not set(self.scopes) - {"offline_access"} <= set(granted.split()):
             raise TooWeak("scope")
+
+
+def now() -> int:
+    """Unix milliseconds: two things that a person does are seldom in the same one."""
+    return time.time_ns() // 1_000_000
 
 
 _current: ContextVar[Login | None] = ContextVar("login", default=None)

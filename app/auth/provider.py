@@ -21,6 +21,7 @@ from .verification import ID_TOKEN_CLAIMS, UnknownKey, check_party, verified
 # How often an unknown key makes the keys be read before their time: in seconds, counted for each reason by itself, so
 # that what strangers send never uses up what a login needs after a rotation.
 LOGIN = ("login", 2.0)
+STRANGERS = ("strangers", 30.0)
 
 
 class ProviderClient(ServerClient):
@@ -75,23 +76,26 @@ class ProviderClient(ServerClient):
             await document.close()
         await self._oauth.aclose()
 
-    async def verified(self, token: str, required: tuple[str, ...], unknown_key: tuple[str, float]) -> dict[str, Any]:
+    async def verified(
+        self, token: str, required: tuple[str, ...], unknown_key: tuple[str, float], kind: str | None = None
+    ) -> dict[str, Any]:
         """The claims of a token that the provider signed for this client.
 
         :param required: claims that it must have.
         :param unknown_key: why, and after how many seconds at the earliest, the keys are read again for one that is
             not among them.
+        :param kind: what its header must call it.
         :raises UnknownKey: the provider does not have the key.
         :raises jwt.InvalidTokenError: whatever else is wrong with it.
         """
         keys = await self._get_jwks_cached(self._domain)
         try:
-            return verified(token, keys, self._client_id, self.leeway, required)
+            return verified(token, keys, self._client_id, self.leeway, required, kind=kind)
         except UnknownKey:
             newer = await self._keys[self._domain].renew(*unknown_key)
             if newer is keys:
                 raise
-            return verified(token, newer, self._client_id, self.leeway, required)
+            return verified(token, newer, self._client_id, self.leeway, required, kind=kind)
 
     async def _verify_and_decode_jwt(
         self, token: str, jwks: dict[str, Any], audience: str | None = None

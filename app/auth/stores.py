@@ -10,7 +10,12 @@ from auth0_server_python.store import StateStore, TransactionStore
 from flask import session
 from pydantic import BaseModel
 
+from app import sessions
 from app.sessions import regenerate, transient_cookies
+
+from . import logins
+from .devices import note
+from .logout_tokens import labels
 
 _TRANSACTION = "login"
 _TRANSACTION_SECONDS = 600
@@ -39,6 +44,7 @@ class FlaskSessionStateStore(StateStore):
             if old is not None and _subject(old) != _subject(new):
                 session.clear()
             regenerate()
+            _label(new)
         session[identifier] = new.model_dump(exclude_none=True)
 
     async def get(self, identifier: str, options: dict[str, Any] | None = None) -> StateData | None:
@@ -57,8 +63,13 @@ class FlaskSessionStateStore(StateStore):
             session.clear()
             regenerate()
 
-    async def delete_by_logout_token(self, claims: dict[str, Any], options: dict[str, Any] | None = None) -> None:
-        """Do nothing: a session in a browser's cookies is out of reach of back-channel logout (the guide)."""
+    async def delete_by_logout_token(self, claims: dict[str, Any], options: dict[str, Any] | None = None) -> int:
+        """End the sessions that a logout token names: that of its `sid`, else all of its `sub`; how many there were.
+
+        A login that is under way does not survive it. A session in a browser's cookies is out of reach (the guide).
+        """
+        [label, *_all_of_the_user] = labels(claims["iss"], claims.get("sid"), claims.get("sub"))
+        return await sessions.end(label, at=logins.now())
 
 
 class FlaskSessionTransactionStore(TransactionStore):
@@ -90,6 +101,17 @@ class FlaskSessionTransactionStore(TransactionStore):
 
 def _subject(state: StateData) -> str | None:
     return state.user.sub if state.user is not None else None
+
+
+def _label(state: StateData) -> None:
+    claims = state.user.model_dump() if state.user is not None else {}
+    login = logins.current()
+    # The provider's session is never another's again; a login of the user's that begins after a logout is to be let in.
+    since = login.began if login is not None else logins.now()
+    sid, *sub = labels(claims.get("iss") or state.domain or "", state.internal.sid, claims.get("sub"))
+    sessions.index({sid: 0, **dict.fromkeys(sub, since)}, note())
+    if state.internal.session_expires_at is not None:
+        sessions.limit(state.internal.session_expires_at)
 
 
 def _with_audiences(state: dict[str, Any]) -> dict[str, Any]:

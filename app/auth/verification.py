@@ -17,16 +17,25 @@ class UnknownKey(ValueError):
 
 
 def verified(
-    token: str, keys: dict[str, Any], audience: str | None, leeway: float, required: Iterable[str]
+    token: str,
+    keys: dict[str, Any],
+    audience: str | None,
+    leeway: float,
+    required: Iterable[str],
+    *,
+    kind: str | None = None,
 ) -> dict[str, Any]:
     """The claims of *token*, signed with one of *keys* (a JWKS, RFC 7517), for *audience*, in time within *leeway* s.
 
     Who issued it is for the caller to look at.
 
+    :param kind: what its header must call it (`typ`, RFC 8725, 3.11).
+
     :raises UnknownKey: the token names another key.
     :raises jwt.InvalidTokenError: whatever else is wrong with it.
     """
-    key_id = jwt.get_unverified_header(token).get("kid")
+    header = jwt.get_unverified_header(token)
+    key_id = header.get("kid")
     key = next((key for key in keys.get("keys", []) if key.get("kid") == key_id), None)
     if key is None or key_id is None:
         raise UnknownKey("the token is signed with a key that the provider does not have")
@@ -38,6 +47,8 @@ def verified(
         leeway=leeway,
         options={"require": list(required), "verify_iss": False, "verify_aud": audience is not None},
     )
+    if kind is not None and str(header.get("typ", "")).lower().removeprefix("application/") != kind:
+        raise jwt.InvalidTokenError("the token is of another kind")
     return claims
 
 

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, abort, current_app, redirect, render_template, request
+from werkzeug.wrappers import Response
 
-from app.auth import auth0, login_required, session_ends
+from app.auth import auth0, devices, end_all_devices, end_device, is_own_form, login_required, session_ends
 
 pages = Blueprint("pages", __name__, template_folder="templates")
 
@@ -22,7 +23,22 @@ async def profile() -> str:
     """Show who is signed in, what the identity provider says of them, and when the session ends."""
     user = await auth0.get_user() or {}
     claims = {name: _text(value) for name, value in user.items() if value is not None}
-    return render_template("profile.html", user=user, claims=claims, ends=session_ends())
+    return render_template("profile.html", user=user, claims=claims, ends=session_ends(), devices=await devices())
+
+
+@pages.post("/profile/sessions")
+@login_required
+async def end_sessions() -> Response:
+    """End one of the user's sessions (`name` in the form), or all of them."""
+    if not is_own_form():
+        abort(403)
+    name = request.form.get("name")
+    if name:
+        await end_device(name)
+        return redirect("/profile", 303)
+    await end_all_devices()
+    # This one has ended as well; here it is the provider's that ends, and what the browser kept of pages.
+    return redirect("/logout", 303)
 
 
 @pages.get("/api-call")

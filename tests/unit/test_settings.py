@@ -505,3 +505,12 @@ def test_no_representation_of_the_settings_shows_a_secret(
     shown = "\n".join([repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()])
     for secret in (client_secret, password, *ring):
         assert secret not in shown
+
+
+def test_back_channel_logout_follows_where_sessions_are_and_is_refused_out_of_reach(variables: dict[str, str]) -> None:
+    assert load_settings(variables).auth0_backchannel_logout is False
+    in_redis = variables | {"SESSION_BACKEND": "redis", "REDIS_URL": "redis://r"}
+    assert load_settings(in_redis).auth0_backchannel_logout is True
+    assert load_settings(in_redis | {"AUTH0_BACKCHANNEL_LOGOUT": "false"}).auth0_backchannel_logout is False
+    sentence = only_problem(variables | {"AUTH0_BACKCHANNEL_LOGOUT": "true"})
+    assert sentence.startswith("AUTH0_BACKCHANNEL_LOGOUT is true, but sessions in cookies cannot be ended from outside")

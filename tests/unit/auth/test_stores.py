@@ -212,13 +212,13 @@ def test_beginning_a_login_touches_no_session(client: FlaskClient) -> None:
     ]
 
 
-def test_the_session_of_a_login_ends_at_its_absolute_age(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, app: LoopFlask
-) -> None:
+def test_the_session_of_a_login_ends_at_its_absolute_age(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     from tests.unit.browsing import allow_sign_in, sign_in
 
+    # Used all the time, as far as that goes.
+    app = create_app(settings.model_copy(update={"session_idle_seconds": settings.session_absolute_seconds}))
     allow_sign_in(app)
     client = client_of(app)
     sign_in(client)

@@ -1,0 +1,325 @@
+"""Back-channel logout: the provider ends sessions here, and nobody else does; users end their own."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from scripts.certificates import CA
+from tests.integration.browser import AppBrowser, heading_of, lines, until
+from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.identity.browser import location
+from tests.servers.app import ServedApp, app
+from tests.servers.identity import CLIENT, CONFIGURATION, IdentityProvider, identity
+from tests.servers.redis import redis_server
+
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+JANE = CONFIGURATION["users"][0]["user_id"]
+KEYS = "/.well-known/jwks.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("backchannel")
+
+
+@pytest.fixture(scope="module")
+def provider(ca: CA, folder: Path) -> Iterator[IdentityProvider]:
+    """A provider whose signing key the tests know."""
+    with identity(ca, options=["--key-file", str(folder / "key.json")]) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def served(provider: IdentityProvider, folder: Path) -> Iterator[ServedApp]:
+    """The app with two workers, where the provider delivers to."""
+    with redis_server(folder) as redis, app(folder / "app", provider, redis=redis, workers=2) as served:
+        url = f"https://localhost:{served.server.port}/backchannel-logout"
+        provider.knobs.change_clients({"client_id": CLIENT["client_id"], "backchannel_logout_uri": url})
+        yield served
+
+
+@pytest.fixture
+def backend() -> str:
+    return "redis"
+
+
+@pytest.fixture
+def browser(served: ServedApp, new_browser: MakeBrowser) -> AppBrowser:
+    served.provider.knobs.reset()
+    assert served.redis is not None
+    served.redis.client.flushdb()
+    return new_browser(served)
+
+
+def sid_of(browser: AppBrowser) -> str:
+    assert browser.user is not None
+    sid: str = browser.user["sid"]
+    return sid
+
+
+class Signer:
+    """Makes logout tokens as the provider does, or nearly so."""
+
+    def __init__(self, provider: IdentityProvider, folder: Path) -> None:
+        self.provider = provider
+        self.key = json.loads((folder / "key.json").read_text())
+
+    def token(
+        self, *, header: dict[str, Any] | None = None, key: Any = None, algorithm: str = "RS256", **changes: Any
+    ) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": self.provider.issuer,
+            "aud": CLIENT["client_id"],
+            "iat": now,
+            "exp": now + 120,
+            "jti": secrets.token_hex(8),
+            "events": {EVENT: {}},
+            **changes,
+        }
+        signing = key or (jwt.PyJWK.from_dict(self.key, algorithm="RS256").key if algorithm == "RS256" else None)
+        headers = {"typ": "logout+jwt", "kid": self.key["kid"], **(header or {})}
+        # PyJWT leaves out a `typ` that is empty, and writes one of its own where there is none.
+        return jwt.encode(_without_none(claims), signing, algorithm, _without_none(headers))
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@pytest.fixture
+def signer(served: ServedApp, folder: Path) -> Signer:
+    return Signer(served.provider, folder)
+
+
+def deliver(browser: AppBrowser, *tokens: str, **options: Any) -> httpx.Response:
+    """What the app answers to a delivery."""
+    answer = browser.request("POST", "/backchannel-logout", **({"data": {"logout_token": list(tokens)}} | options))
+    assert answer.headers["cache-control"] == "no-store"
+    return answer
+
+
+def test_the_provider_ends_the_session_here_too(browser: AppBrowser, served: ServedApp) -> None:
+    browser.sign_in_as()
+    assert served.provider.knobs.end_sessions("jane@example.com") >= 1
+    assert browser.user is None
+    assert location(browser.get("/profile")).startswith("/login")
+    browser.sign_in_as()
+    assert browser.user is not None, "and the next login is let in"
+
+
+@pytest.mark.parametrize("by", ["sid", "sub", "both"])
+def test_sid_or_sub_alone_is_enough(browser: AppBrowser, new_browser: MakeBrowser, signer: Signer, by: str) -> None:
+    """The SDK wants both."""
+    other = new_browser(browser.app)
+    browser.sign_in_as()
+    other.sign_in_as()
+    named = {"sid": sid_of(browser), "sub": JANE}
+    token = signer.token(**(named if by == "both" else {by: named[by]}))
+    answer = deliver(browser, token)
+    assert (answer.status_code, answer.text) == (200, "")
+    assert browser.user is None
+    # A session is the one that `sid` says; without one all of the user's are meant.
+    assert (other.user is None) == (by == "sub")
+
+
+def test_another_users_sessions_go_on(browser: AppBrowser, signer: Signer) -> None:
+    browser.sign_in_as("john@example.com", "battery-staple")
+    assert deliver(browser, signer.token(sub=JANE)).status_code == 200
+    assert browser.user is not None
+
+
+def test_a_token_works_once_in_the_fleet(browser: AppBrowser, signer: Signer) -> None:
+    token = signer.token(sub=JANE)
+    answers = []
+    for _ in range(6):
+        # A connection for each: either worker may get it.
+        with httpx.Client(verify=browser.trust, base_url=f"https://localhost:{browser.app.server.port}") as http:
+            answers.append(http.post("/backchannel-logout", data={"logout_token": token}).status_code)
+    assert answers == [200, 400, 400, 400, 400, 400]
+
+
+def wrong(now: int) -> dict[str, dict[str, Any]]:
+    return {
+        "no iss": {"iss": None},
+        "another iss": {"iss": "https://evil.example/"},
+        "no aud": {"aud": None},
+        "another aud": {"aud": "another-client"},
+        "no iat": {"iat": None},
+        "an old iat": {"iat": now - 400},
+        "a future iat": {"iat": now + 60},
+        "no exp": {"exp": None},
+        "a past exp": {"exp": now - 60},
+        "no jti": {"jti": None},
+        "an empty jti": {"jti": ""},
+        "a number as jti": {"jti": 7},
+        "no events": {"events": None},
+        "a list of events": {"events": [EVENT]},
+        "another event": {"events": {"http://schemas.openid.net/event/other": {}}},
+        "an event that is no object": {"events": {EVENT: "yes"}},
+        "a nonce": {"nonce": "n"},
+        "nobody": {"sub": None},
+        "an empty sub": {"sub": ""},
+        "a number as sid": {"sid": 1},
+        "typ of an ID token": {"header": {"typ": "JWT"}},
+        "no typ": {"header": {"typ": ""}},
+        "another key": {"key": rsa.generate_private_key(public_exponent=65_537, key_size=2048)},
+        "no key id": {"header": {"kid": None}},
+        "an unknown key id": {"header": {"kid": "unknown"}},
+        "no signature": {"algorithm": "none"},
+        "a shared secret": {"algorithm": "HS256", "key": "the-public-key-taken-as-a-secret-of-32-bytes"},
+    }
+
+
+@pytest.mark.parametrize("what", wrong(0))
+def test_a_token_that_is_not_right_ends_nothing(browser: AppBrowser, signer: Signer, what: str) -> None:
+    browser.sign_in_as()
+    answer = deliver(browser, signer.token(**({"sub": JANE} | wrong(int(time.time()))[what])))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert browser.user is not None
+
+
+def test_an_id_token_is_no_logout_token(browser: AppBrowser) -> None:
+    browser.sign_in_as()
+    token = browser.get("/tests/session").json()["session"]["id_token"]
+    browser.secrets.add(token)
+    assert deliver(browser, token).status_code == 400
+    assert browser.user is not None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data": {}},
+        {"data": {"logout_token": ["a", "b"]}},
+        {"data": {"logout_token": "x" * 9000}},
+        {"data": {"logout_token": "\x00"}},
+        {"data": {"logout_token": "é.é.é"}},
+        {"json": {"logout_token": "a.b.c"}},
+        {"content": b"logout_token=a.b.c", "headers": {"content-type": "text/plain"}},
+        {"params": {"logout_token": "a.b.c"}, "data": {}},
+    ],
+)
+def test_what_is_no_delivery_is_a_400(browser: AppBrowser, options: dict[str, Any]) -> None:
+    assert deliver(browser, **options).status_code == 400
+
+
+def test_a_flood_of_forged_tokens_is_one_fetch_of_the_keys_and_costs_no_login(
+    browser: AppBrowser, served: ServedApp, signer: Signer
+) -> None:
+    browser.sign_in_as()
+    before = served.provider.knobs.counters().get(KEYS, 0)
+    for number in range(100):
+        token = signer.token(sub=JANE, header={"kid": f"unknown-{number}"})
+        assert deliver(browser, token).status_code == 400
+    assert served.provider.knobs.counters().get(KEYS, 0) - before <= 1
+    assert browser.sign_in_as().is_success
+    served.provider.knobs.rotate_key(keep_old=True)
+    browser.visit("/logout")
+    assert browser.sign_in_as().is_success
+    assert browser.user is not None
+
+
+@pytest.mark.parametrize("by", ["sid", "sub"])
+def test_a_login_that_is_under_way_does_not_survive(browser: AppBrowser, signer: Signer, by: str) -> None:
+    browser.sign_in_as()
+    sid = sid_of(browser)
+    # Signed in at the provider already, so that the next login is of the same session there.
+    callback = location(browser.open(location(browser.get("/login"))))
+    assert deliver(browser, signer.token(**({"sid": sid} if by == "sid" else {"sub": JANE}))).status_code == 200
+    answer = browser.visit(callback)
+    browser.failed(answer, 400, "This sign-in is no longer valid", "expired")
+    assert browser.user is None
+
+
+def test_what_is_ended_is_written_to_the_log_without_names(browser: AppBrowser, signer: Signer) -> None:
+    browser.sign_in_as()
+    answer = deliver(browser, signer.token(sid=sid_of(browser)))
+    assert browser.line_of(answer, "back-channel logout")["sessions"] == 1
+    refused = deliver(browser, signer.token(sub=JANE, nonce="n"))
+    assert "nonce" in browser.line_of(refused, "back-channel logout refused")["reason"]
+    assert JANE not in browser.app.log
+
+
+@pytest.mark.parametrize("backend", ["cookie"])
+def test_sessions_in_cookies_are_out_of_reach_and_the_answer_says_so(
+    make_app: MakeApp, new_browser: MakeBrowser, backend: str
+) -> None:
+    browser = new_browser(make_app())
+    browser.sign_in_as()
+    answer = deliver(browser, "a.b.c")
+    assert (answer.status_code, answer.json()["error"]) == (501, "unsupported")
+    assert browser.user is not None
+    assert "Sign out everywhere" not in browser.get("/profile").text
+
+
+def test_a_user_sees_where_they_are_signed_in_and_ends_one_session(
+    browser: AppBrowser, new_browser: MakeBrowser
+) -> None:
+    other = new_browser(browser.app)
+    browser.http.headers["user-agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    other.http.headers["user-agent"] = "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0.0.0 Safari/537.36 <b>x</b>"
+    browser.sign_in_as()
+    other.sign_in_as()
+    page = browser.get("/profile").text
+    rows = re.findall(r'<th scope="row">(\w+ on \w+)</th>', page)
+    assert sorted(rows) == ["Chrome on Windows", "Firefox on Linux"]
+    assert page.count("this session") == 1
+    [name] = re.findall('name="name" value="([0-9a-f]+)"', page)
+    here = {"origin": browser.app.origin}
+    answer = browser.request("POST", "/profile/sessions", data={"name": name}, headers=here)
+    assert (answer.status_code, location(answer)) == (303, "/profile")
+    assert (browser.user is not None, other.user) == (True, None)
+
+
+def test_a_user_signs_out_everywhere(browser: AppBrowser, new_browser: MakeBrowser) -> None:
+    other = new_browser(browser.app)
+    browser.sign_in_as()
+    other.sign_in_as()
+    answer = browser.request("POST", "/profile/sessions", headers={"origin": browser.app.origin})
+    assert heading_of(browser.follow(answer)) == "Welcome!"
+    assert (browser.user, other.user) == (None, None)
+    assert browser.sign_in_as().is_success
+    assert browser.user is not None
+
+
+def test_one_user_cannot_end_anothers_session(browser: AppBrowser, new_browser: MakeBrowser) -> None:
+    other = new_browser(browser.app)
+    browser.sign_in_as()
+    new_browser(browser.app).sign_in_as()
+    [name] = re.findall('name="name" value="([0-9a-f]+)"', browser.get("/profile").text)
+    other.sign_in_as("john@example.com", "battery-staple")
+    other.request("POST", "/profile/sessions", data={"name": name}, headers={"origin": browser.app.origin})
+    assert re.findall('name="name" value="([0-9a-f]+)"', browser.get("/profile").text) == [name]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"origin": "https://evil.example"}, {"sec-fetch-site": "same-site"}, {"sec-fetch-site": "cross-site"}],
+)
+def test_a_form_of_another_site_ends_nothing(browser: AppBrowser, headers: dict[str, str]) -> None:
+    browser.sign_in_as()
+    assert browser.request("POST", "/profile/sessions", headers=headers).status_code == 403
+    assert browser.user is not None
+
+
+def test_while_redis_is_away_a_delivery_fails_as_the_specification_says(
+    make_app: MakeApp, new_browser: MakeBrowser, browser: AppBrowser, served: ServedApp, signer: Signer
+) -> None:
+    own = make_app(served.provider, REDIS_TIMEOUT_SECONDS="0.2")
+    assert own.redis is not None
+    own.redis.hang()
+    answer = deliver(new_browser(own), signer.token(sub=JANE))
+    assert (answer.status_code, answer.json()["error"]) == (400, "logout_failed")
+    own.redis.resume()
+    until(lambda: deliver(browser, signer.token(sub=JANE)).status_code, lambda status: status == 200)
+    assert not [line for line in lines(own.log) if "exception" in line]
