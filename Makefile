@@ -7,10 +7,10 @@ NGINX_TOOLS := .local/nginx-tools
 SBOM_TOOLS := .local/sbom-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test bench lint lock sbom docs screenshots clean
+.PHONY: help demo up down test-compose image test bench lint lock sbom docs screenshots clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/app ## Run the app with a local identity provider; SESSION_BACKEND=redis for the stateful setup
 	@$(VENV)/bin/python -m scripts.demo
@@ -23,6 +23,12 @@ up: $(VENV)/app ## Run the production set-up in containers; HTTPS_PORT=8444 for 
 
 down: $(VENV)/app ## Stop and remove the containers; VOLUMES=1 the data too
 	@$(VENV)/bin/python -m scripts.stack down
+
+test-compose: $(VENV)/dev ## Test the images and the compose file on a container engine; ARGS as for test
+	@$(VENV)/bin/python -m scripts.test_compose $(ARGS)
+
+image: $(VENV)/app ## Build the images of the app, nginx and the identity provider
+	@$(VENV)/bin/python -m scripts.containers build
 
 bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk

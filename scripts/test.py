@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".local" / "reports"
 # Suites mostly wait for their servers; two at a time keep two cores busy.
 AT_ONCE = 2
+# These have a verb of their own, for they need a container engine: scripts/test_compose.py.
+WITH_CONTAINERS = ("image", "compose")
 
 
 @dataclass
@@ -36,7 +38,7 @@ def suites() -> list[str]:
     """The folders under tests/ that have tests, the quick ones first."""
     tests = ROOT / "tests"
     return sorted(
-        {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")},
+        {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")} - set(WITH_CONTAINERS),
         key=lambda name: (name != "unit", name == "browser", name),
     )
 
@@ -98,25 +100,35 @@ def main(arguments: list[str]) -> int:
         ):
             if run(processes, name, [python, script]):
                 return 1
-        REPORTS.mkdir(parents=True, exist_ok=True)
         pytest = [python, "-m", "pytest", "--durations=5"]
+        if arguments:
+            return conclude(*run_suites(processes, {"chosen": [*pytest, *arguments]}))
         # A process for each: what a suite keeps running, such as the browser's loop, is none of the next one's.
         commands: dict[str, Sequence[str]] = {suite: [*pytest, f"tests/{suite}"] for suite in suites()}
         commands |= {"newest-python": ["scripts/newest_python.sh"]}
-        if arguments:
-            commands = {"chosen": [*pytest, *arguments]}
-        reports = {name: REPORTS / f"{name}.xml" for name in commands}
-        for path in reports.values():
-            path.unlink(missing_ok=True)
-        commands = {name: [*command, f"--junitxml={reports[name]}"] for name, command in commands.items()}
-        if arguments:
-            failed = run(processes, "chosen", commands["chosen"]) != 0
-        else:
-            print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
-            failed = run_aside(processes, commands)
-        for line in processes.running().values():
+        print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
+        return conclude(*run_suites(processes, commands, aside=True))
+
+
+def run_suites(
+    processes: Processes, commands: Mapping[str, Sequence[str]], *, aside: bool = False
+) -> tuple[list[Suite], bool]:
+    """Run each, one after the other or *aside*, with a report; the results, and whether one could not run or failed."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    reports = {name: REPORTS / f"{name}.xml" for name in commands}
+    for path in reports.values():
+        path.unlink(missing_ok=True)
+    commands = {name: [*command, f"--junitxml={reports[name]}"] for name, command in commands.items()}
+    ours = processes.running()
+    if aside:
+        failed = run_aside(processes, commands)
+    else:
+        statuses = [run(processes, name, command) for name, command in commands.items()]
+        failed = any(statuses)
+    for pid, line in processes.running().items():
+        if pid not in ours:
             print(f"Left running by a test, and ended now: {line}")
-    return conclude([read(path) for path in reports.values()], failed)
+    return [read(path) for path in reports.values()], failed
 
 
 def conclude(results: list[Suite], failed: bool) -> int:
