@@ -82,6 +82,7 @@ def test_a_blob_copied_to_another_session_is_refused(app: LoopFlask, redis: Redi
     jane.post("/set", json={"who": "jane"})
     [janes] = redis.client.keys("*")  # type: ignore[misc]
     eve.post("/set", json={"who": "eve"})
+    assert eve.get("/get").json == {"who": "eve"}
     [eves] = set(redis.client.keys("*")) - {janes}  # type: ignore[arg-type]
     redis.client.set(eves, redis.client.get(janes))  # type: ignore[arg-type]
     assert eve.get("/get").json == {}
