@@ -9,21 +9,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.auth import auth0
+from app.testing import client_of
+
+__all__ = ["STATE", "allow_sign_in", "client_of", "reference", "sign_in", "state_of"]
 
 STATE = "_a0_session"
-
-
-class Client(FlaskClient):
-    """Flask's test client, at the app's own origin unless told otherwise."""
-
-    def open(self, *arguments: Any, **options: Any) -> TestResponse:
-        options.setdefault("base_url", self.application.config["ORIGIN"])
-        return super().open(*arguments, **options)
-
-
-def client_of(app: Flask) -> FlaskClient:
-    """A browser that has never been to the app."""
-    return Client(app, app.response_class, use_cookies=True)
 
 
 def allow_sign_in(app: Flask) -> None:
