@@ -46,8 +46,8 @@ def up(chosen: Options) -> None:
     begin = time.monotonic()
     print("Starting ...", flush=True)
     if docker.container("nginx") and len(running) == len(rolling.REPLICAS):
-        _renew(docker)
-    if not docker.compose("up", "--detach", "--wait", "--wait-timeout", WAIT_SECONDS, "--no-build", *services):
+        rolling.upgrade(docker, services)
+    elif not docker.compose("up", "--detach", "--wait", "--wait-timeout", WAIT_SECONDS, "--no-build", *services):
         _give_up(docker, services, keep=bool(running))
     if running:
         # Certificates may have been renewed.
@@ -64,13 +64,6 @@ def down(chosen: Options) -> None:
         raise StackError("Not everything could be removed: see above.")
     kept = "" if volumes else " Sessions, keys and metrics are kept; `make down VOLUMES=1` removes them too."
     print(f"Stopped.{kept}")
-
-
-def _renew(docker: Docker) -> None:
-    for replica in rolling.REPLICAS:
-        if not rolling.is_current(docker, replica):
-            print(f"Replacing {replica} ...", flush=True)
-            rolling.replace(docker, replica)
 
 
 def _give_up(docker: Docker, services: list[str], *, keep: bool) -> None:
@@ -94,9 +87,9 @@ def _show(chosen: Options, begin: float, authority_path: os.PathLike[str]) -> No
     rows = [("Open", style.good(chosen.origin)), ("Sign in", who)]
     if not chosen.path("TLS_CERTIFICATE"):
         rows += zip(("Trust", *[""] * 9), trust(ROOT / os.fspath(authority_path), style), strict=False)
-    if "observability" in chosen.profiles:
-        names = [name for name in ("Prometheus", "Alertmanager", "Grafana") if name.lower() not in chosen.left_out]
-        rows.append(("Look", ", ".join(f"{name} {at[name]}" for name in names)))
+    looks = [name for name in ("Prometheus", "Alertmanager", "Grafana") if name.lower() not in chosen.left_out]
+    if "observability" in chosen.profiles and looks:
+        rows.append(("Look", ", ".join(f"{name} {at[name]}" for name in looks)))
     rows += [
         ("Logs", "docker compose logs --follow"),
         ("Stop", style.bold("make down") + "; with the data: make down VOLUMES=1"),

@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.containers.engine import MINIMUM as ENGINE
+
 from .options import ROOT, Options, StackError
 
 # The oldest that the tests have run with.
-ENGINE, COMPOSE = (20, 10), (2, 26)
+COMPOSE = (2, 26)
 
 
 class Docker:
@@ -51,12 +53,11 @@ class Docker:
         """The services of the chosen profiles."""
         return self.ask_compose("config", "--services").split()
 
-    def container(self, service: str) -> str:
-        """The id of the service's container that runs; empty where none does."""
+    def container(self, service: str, *, ended: bool = False) -> str:
+        """The id of the service's container that runs, or also of one that has *ended*; empty where there is none."""
         labels = [f"label=com.docker.compose.project={self._project}", f"label=com.docker.compose.service={service}"]
-        return self.ask(
-            "ps", "--quiet", "--no-trunc", *(word for label in labels for word in ("--filter", label))
-        ).strip()
+        filters = [word for label in labels for word in ("--filter", label)]
+        return self.ask("ps", "--quiet", "--no-trunc", *filters, *(["--all"] if ended else [])).strip()
 
     def published(self) -> set[int]:
         """The ports of this machine that the project's own containers have."""

@@ -21,9 +21,9 @@ from scripts.certificates import CA, authority
 USER = 65_532
 STACK = Path("/stack")
 GIVEN = Path("/run/secrets")
-# What app.sessions needs (docs/sessions.md has it in words), and what the health check needs.
+# What app.sessions sends, its scripts included; tests/unit/test_compose_file.py compares.
 APP_COMMANDS = (
-    "+ping +info +get +getex +set +del +exists +expire +pexpire +eval +expireat +zadd +zrem +zscore +zrange"
+    "+ping +info +get +getex +getdel +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
     " +zrangebyscore +hset +hdel +hmget +client|setinfo"
 )
 # How the app may prove to Auth0 who it is; it says itself what is missing.

@@ -13,9 +13,30 @@ REPLICAS = ("app-1", "app-2")
 # nginx waits ten seconds for a request's head (NGINX_CLIENT_TIMEOUT_SECONDS): after that, whatever a worker that stops
 # has accepted is on its way.
 OLD_WORKERS_SECONDS = 12
+_UP = ("up", "--detach", "--no-build")
+_PATIENCE = ("--wait-timeout", "90")
 
 
-def is_current(docker: Docker, replica: str) -> bool:
+def upgrade(docker: Docker, services: list[str]) -> None:
+    """Bring a stack that serves to what the files say. Raises StackError for what does not get healthy.
+
+    One part after another: Compose replaces, with what has changed, also all that depends on it and is named with it.
+    Not with --no-deps, which to Compose 2.26 is another configuration.
+    """
+    if not docker.compose(*_UP, "init") or docker.ask("wait", docker.container("init", ended=True)) != "0\n":
+        raise StackError("The certificates and secrets could not be made: `docker compose logs init`.")
+    others = [service for service in services if service not in (*REPLICAS, "init", "nginx")]
+    if not docker.compose(*_UP, "--wait", *_PATIENCE, *others):
+        raise StackError("Not everything got healthy; the app goes on: see above, and `docker compose logs`.")
+    for replica in REPLICAS:
+        if not _is_current(docker, replica):
+            print(f"Replacing {replica} ...", flush=True)
+            _replace(docker, replica)
+    if not docker.compose(*_UP, "--wait", *_PATIENCE, "nginx"):
+        raise StackError("nginx does not get healthy: `docker compose logs nginx`.")
+
+
+def _is_current(docker: Docker, replica: str) -> bool:
     """Whether the replica runs what the image, the compose file and the variables say now."""
     container = docker.container(replica)
     if not container:
@@ -27,17 +48,17 @@ def is_current(docker: Docker, replica: str) -> bool:
     return found[:2] == [wanted, image]
 
 
-def replace(docker: Docker, replica: str) -> None:
+def _replace(docker: Docker, replica: str) -> None:
     """Replace one replica. Raises StackError when the new one does not get healthy: nginx stays with the others."""
-    lead_nginx_to(docker, [other for other in REPLICAS if other != replica])
-    if not docker.compose("up", "--detach", "--no-deps", "--no-build", "--wait", "--wait-timeout", "120", replica):
+    _lead_nginx_to(docker, [other for other in REPLICAS if other != replica])
+    if not docker.compose(*_UP, "--wait", *_PATIENCE, replica):
         raise StackError(
             f"The new {replica} does not get healthy; the other replica serves: `docker compose logs {replica}`."
         )
-    lead_nginx_to(docker, REPLICAS)
+    _lead_nginx_to(docker, REPLICAS)
 
 
-def lead_nginx_to(docker: Docker, replicas: tuple[str, ...] | list[str]) -> None:
+def _lead_nginx_to(docker: Docker, replicas: tuple[str, ...] | list[str]) -> None:
     """Make nginx send requests to these alone, and wait until those that it sent elsewhere are on their way."""
     container = docker.container("nginx")
     before = set(_workers(docker, container))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from app.settings import Settings
+from scripts.stack.prepare import APP_COMMANDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -26,3 +27,10 @@ def test_every_variable_of_the_file_is_documented() -> None:
         *("COMPOSE_PROJECT_NAME", "NGINX_LOGIN_RATE"),
     }
     assert {name for name in variables if f"`{name.removesuffix('_FILE')}" not in documents} == own & variables
+
+
+def test_redis_lets_the_app_send_what_its_code_sends() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "app" / "sessions").glob("*.py"))
+    sent = set(re.findall(r"""(?:execute\(\s*|redis\.call\()["']([A-Z]+)["']""", code))
+    assert {"GET", "SET", "EVAL", "ZADD"} <= sent
+    assert {f"+{name.lower()}" for name in sent} <= set(APP_COMMANDS.split())

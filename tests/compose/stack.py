@@ -1,0 +1,174 @@
+"""The stack of docker-compose.yml under a name, with images and on ports of its own: `stack.run("up")` is `make up`."""
+
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from scripts.containers.client import Client
+from scripts.stack import options
+from tests.integration.identity.browser import Browser, location
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "auth0-flask-test"
+# Grafana cannot be had where no registry answers, and there is no stand-in: what is checked of it is its files
+# (test_files.py).
+WITHOUT = "grafana"
+SERVICES = ("nginx", "app-1", "app-2", "redis", "identity", "prometheus", "alertmanager")
+UP_SECONDS = 600
+WAIT_SECONDS = 120
+# A busy machine is slow at times, and tests sign in more often than people do.
+PATIENCE = {"REDIS_TIMEOUT_SECONDS": "10", "AUTH0_TIMEOUT_SECONDS": "30", "NGINX_LOGIN_RATE": "1000r/s"}
+
+
+@dataclass
+class Stack:
+    """One project of Compose on the engine that *client* speaks to."""
+
+    client: Client
+    variables: Mapping[str, str]
+    # The checkout that it is run from.
+    root: Path
+
+    @property
+    def origin(self) -> str:
+        """The app's address."""
+        return f"https://localhost:{self.variables['HTTPS_PORT']}"
+
+    @property
+    def issuer(self) -> str:
+        """The identity provider's address."""
+        return f"https://localhost:{self.variables['IDENTITY_PORT']}/"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that browsers have to trust."""
+        return self.root / ".local" / "certificates" / "ca.pem"
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What trusts it, and nothing else."""
+        return ssl.create_default_context(cafile=str(self.authority))
+
+    def run(self, verb: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """What `make VERB NAME=value` runs."""
+        return subprocess.run(
+            [sys.executable, "-m", "scripts.stack", verb],
+            cwd=self.root,
+            env=dict(self.client.environment) | dict(self.variables) | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=UP_SECONDS,
+        )
+
+    def up(self, **variables: str) -> str:
+        """`make up`, which has to work; what it said."""
+        result = self.run("up", **variables)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def down(self) -> None:
+        """`make down VOLUMES=1`."""
+        result = self.run("down", VOLUMES="1")
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def compose(self, *arguments: str, **variables: str) -> None:
+        """Run `docker compose` as `make up` does, which has to work."""
+        environment = dict(self.client.environment) | dict(self.variables) | variables
+        chosen = options.read(environment)
+        subprocess.run(
+            ["docker", "compose", "--env-file", chosen.env_file, *arguments],
+            cwd=self.root,
+            env=environment | chosen.for_compose(),
+            capture_output=True,
+            check=True,
+            timeout=UP_SECONDS,
+        )
+
+    def docker(self, *arguments: str, timeout: float = WAIT_SECONDS) -> str:
+        """What docker prints."""
+        return self.client.docker(*arguments, timeout=timeout)
+
+    def container(self, service: str) -> str:
+        """The name of the service's container."""
+        return f"{PROJECT}-{service}-1"
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine knows of the service's container."""
+        found: dict[str, Any] = json.loads(self.docker("inspect", self.container(service)))[0]
+        return found
+
+    def containers(self) -> dict[str, str]:
+        """The ids of the project's containers that run, by name."""
+        listed = self.docker(
+            "ps",
+            "--no-trunc",
+            "--filter",
+            f"label=com.docker.compose.project={PROJECT}",
+            "--format",
+            "{{.Names}} {{.ID}}",
+        )
+        return dict(line.split() for line in listed.splitlines())
+
+    def health(self, service: str) -> str:
+        """healthy, unhealthy or starting; the state where it does not run."""
+        state = self.inspect(service)["State"]
+        return str(state["Health"]["Status"] if state["Running"] else state["Status"])
+
+    def wait_until_healthy(self, *services: str) -> None:
+        """Wait until they are."""
+        for service in services:
+            wait_until(lambda service=service: self.health(service) == "healthy", f"{service} healthy")  # type: ignore[misc]
+
+    def crash(self, service: str) -> None:
+        """Kill the service's first process, which its container does not survive; not by the engine, which would not
+        start it again after that."""
+        before = self.inspect(service)["State"]
+        kill = f"import os; os.kill({before['Pid']}, 9)"
+        hardly = ["--rm", "--pid", "host", "--network", "none", "--user", "0", "--cap-drop", "ALL", "--cap-add", "KILL"]
+        self.docker("run", *hardly, "--entrypoint", "python", f"auth0-flask:{self.variables['TAG']}", "-c", kill)
+        # The engine has noticed when it has another process, or none.
+        wait_until(lambda: self.inspect(service)["State"]["Pid"] != before["Pid"], f"the end of {service}")
+
+    def visitor(self) -> "Visitor":
+        """Somebody with a browser."""
+        return Visitor(self)
+
+
+class Visitor(Browser):
+    """A browser in front of the stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack.issuer, str(stack.authority))
+        self.stack = stack
+
+    def get(self, path: str) -> httpx.Response:
+        """One GET of a path of the app, on a connection of its own."""
+        return self.http.get(self.stack.origin + path, headers={"connection": "close"})
+
+    def sign_in_at_the_app(self) -> None:
+        """From /login to the page after the callback."""
+        callback = self.sign_in(location(self.get("/login")))
+        answer = self.http.get(callback)
+        assert answer.status_code in (302, 303), answer.text
+        assert self.is_signed_in()
+
+    def is_signed_in(self) -> bool:
+        """Whether the app shows the profile."""
+        return self.get("/profile").status_code == 200
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Return as soon as *true* answers so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)

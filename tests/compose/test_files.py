@@ -1,0 +1,46 @@
+"""The files of what cannot run here, Grafana, and the configuration that a running Prometheus has taken."""
+
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.compose.stack import ROOT, WITHOUT, Stack
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def test_grafana_is_the_only_service_that_is_left_out() -> None:
+    assert WITHOUT == "grafana"
+
+
+def test_grafana_is_given_one_data_source_which_is_the_prometheus_beside_it() -> None:
+    (path,) = (ROOT / "deploy" / "grafana" / "provisioning" / "datasources").iterdir()
+    provisioned = yaml.safe_load(path.read_text())
+    assert provisioned["apiVersion"] == 1
+    (source,) = provisioned["datasources"]
+    assert {"name", "uid", "type", "access", "url"} <= set(source)
+    url = urlsplit(source["url"])
+    prometheus = COMPOSE["services"]["prometheus"]
+    assert (source["type"], url.hostname) == ("prometheus", "prometheus")
+    assert prometheus["ports"][0].endswith(f":{url.port}")
+    assert set(COMPOSE["services"]["grafana"]["networks"]) & set(prometheus["networks"])
+
+
+@pytest.mark.parametrize("service", sorted(COMPOSE["services"]))
+def test_every_service_is_hardened_limited_and_checked(service: str) -> None:
+    found = COMPOSE["services"][service]
+    assert found["read_only"]
+    assert found["cap_drop"] == ["ALL"]
+    assert found["security_opt"] == ["no-new-privileges:true"]
+    assert set(found["deploy"]["resources"]["limits"]) == {"memory", "cpus", "pids"}
+    assert found["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    if service != "init":
+        assert found["user"] == "65532:65532"
+        assert "interval" in found["healthcheck"]
+        assert "stop_grace_period" in found
+        assert "init" in found["depends_on"]
+
+
+def test_prometheus_finds_nothing_wrong_with_its_configuration(stack: Stack) -> None:
+    stack.docker("exec", stack.container("prometheus"), "promtool", "check", "config", "/etc/prometheus/prometheus.yml")

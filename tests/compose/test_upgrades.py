@@ -1,0 +1,109 @@
+"""What changes while people use it: the app, the certificate; and how each container ends."""
+
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.certificates import authority
+from tests.compose.load import load
+from tests.compose.stack import SERVICES, Stack, Visitor, wait_until
+from tests.nginx.client import connect
+
+# docker-compose.yml; each is looked up there by the engine.
+GRACE_SECONDS = {
+    "nginx": 65,
+    "app-1": 35,
+    "app-2": 35,
+    "redis": 15,
+    "identity": 10,
+    "prometheus": 30,
+    "alertmanager": 15,
+}
+
+
+def test_an_upgrade_replaces_one_replica_after_the_other_and_loses_no_request(stack: Stack, visitor: Visitor) -> None:
+    before = stack.containers()
+    with load(stack, visitor) as running:
+        # A setting that changes is what a new image is: another container.
+        said = stack.up(LOG_LEVEL="warning")
+        running.wait_for(50)
+    after = stack.containers()
+    assert {name for name in before if before[name] != after[name]} == {
+        stack.container("app-1"),
+        stack.container("app-2"),
+    }
+    assert said.index("Replacing app-1 ...") < said.index("Replacing app-2 ...")
+    assert running.failures == {}, running.outcomes
+
+
+def test_the_same_load_notices_an_upgrade_that_stops_both_at_once(stack: Stack, visitor: Visitor) -> None:
+    with load(stack, visitor) as running:
+        stack.docker("restart", stack.container("app-1"), stack.container("app-2"))
+        stack.wait_until_healthy("app-1", "app-2")
+        running.wait_for(20)
+    assert {outcome for _, _, outcome in running.failures} == {"502"}
+
+
+def test_a_replica_that_does_not_get_healthy_stops_the_upgrade_and_the_other_serves(
+    stack: Stack, visitor: Visitor
+) -> None:
+    second = stack.containers()[stack.container("app-2")]
+    with load(stack, visitor) as running:
+        result = stack.run("up", APP_PAGES="not_there", LOG_LEVEL="warning")
+        running.wait_for(20)
+    assert result.returncode == 1
+    assert "The new app-1 does not get healthy; the other replica serves" in result.stderr
+    assert stack.containers()[stack.container("app-2")] == second
+    assert running.failures == {}, running.outcomes
+    stack.up(LOG_LEVEL="warning")
+    assert stack.health("app-1") == "healthy"
+
+
+def test_a_new_certificate_is_taken_without_dropping_a_connection(
+    stack: Stack, visitor: Visitor, certificates: Path
+) -> None:
+    def serial() -> str:
+        with connect(int(stack.variables["HTTPS_PORT"]), trust) as client:
+            assert isinstance(client.socket, ssl.SSLSocket)
+            return str((client.socket.getpeercert() or {})["serialNumber"])
+
+    own = authority(certificates)
+    trust = ssl.create_default_context(cafile=str(stack.authority))
+    trust.load_verify_locations(own.path)
+    before = serial()
+    pair = dict(zip(("TLS_CERTIFICATE", "TLS_KEY"), map(str, own.issue()), strict=True))
+    authority_host = f"localhost:{stack.variables['HTTPS_PORT']}"
+    with connect(int(stack.variables["HTTPS_PORT"]), trust) as kept:
+        # A request that has begun before the change, on a connection that was made before it.
+        kept.send(f"POST /callback HTTP/1.1\r\nHost: {authority_host}\r\nContent-Length: 1\r\n\r\n".encode())
+        copy_into_place(stack, pair)
+        wait_until(lambda: serial() != before, "the new certificate")
+        kept.send(b"x")
+        assert kept.response("POST").status == 405
+    # The same by the verb.
+    stack.up(LOG_LEVEL="warning", **pair)
+    assert serial() != before
+    stack.up(LOG_LEVEL="warning")
+    wait_until(lambda: serial() == before, "the certificate for localhost again")
+    assert visitor.is_signed_in()
+
+
+def copy_into_place(stack: Stack, pair: dict[str, str]) -> None:
+    """What `make up` does for it: init copies the files, nginx is told."""
+    stack.compose("up", "--detach", "--no-build", "init", LOG_LEVEL="warning", **pair)
+    assert stack.docker("wait", stack.container("init")) == "0", stack.docker("logs", stack.container("init"))
+    stack.compose("kill", "--signal", "HUP", "nginx")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_stop_ends_well_within_its_grace(stack: Stack, service: str) -> None:
+    assert stack.inspect(service)["Config"]["StopTimeout"] == GRACE_SECONDS[service]
+    begin = time.monotonic()
+    stack.docker("stop", stack.container(service))
+    assert time.monotonic() - begin < GRACE_SECONDS[service]
+    state = stack.inspect(service)["State"]
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+    stack.docker("start", stack.container(service))
+    stack.wait_until_healthy(service)
