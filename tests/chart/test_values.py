@@ -95,7 +95,12 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     (STORED, "externalSecret.secret.key", "other", ["ExternalSecret/auth0.spec.data.2.remoteRef.key"]),
     (REDIS, "redis.existingSecret", "other", [f"{POD}.volumes.redis.secret.secretName"]),
     (REDIS, "redis.key", "redis-url", [f"{POD}.volumes.redis.secret.items.0.key"]),
-    (REDIS, "redis.caSecret", "ca", [f"{APP}.volumeMounts.redis-ca", f"{POD}.volumes.redis-ca"]),
+    (
+        REDIS,
+        "redis.caSecret",
+        "ca",
+        [f"{APP}.env.REDIS_TLS_CA", f"{APP}.volumeMounts.redis-ca", f"{POD}.volumes.redis-ca"],
+    ),
     ({}, "settings.LOG_LEVEL", "debug", [f"{APP}.env.LOG_LEVEL"]),
     (
         {},

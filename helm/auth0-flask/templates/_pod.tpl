@@ -54,6 +54,7 @@ tolerations:
 {{- if $v.auth0.audience -}}{{- $_ := set $settings "AUTH0_AUDIENCE" $v.auth0.audience -}}{{- end -}}
 {{- if $v.pages.module -}}{{- $_ := set $settings "APP_PAGES" $v.pages.module -}}{{- end -}}
 {{- if eq $v.session.backend "redis" -}}{{- $_ := set $settings "REDIS_URL_FILE" "/run/secrets/redis/url" -}}{{- end -}}
+{{- if include "auth0-flask.redisCaSecret" . -}}{{- $_ := set $settings "REDIS_TLS_CA" "/run/secrets/redis-ca/ca.crt" -}}{{- end -}}
 {{- range $name, $value := $v.settings -}}{{- $_ := set $settings $name $value -}}{{- end -}}
 {{- toYaml $settings -}}
 {{- end -}}
@@ -70,7 +71,7 @@ tolerations:
   "NGINX_PUBLIC_PORT" (include "auth0-flask.publicPort" .)
   "NGINX_WORKERS" $v.nginx.workers
   "NGINX_RELOAD_SECONDS" $v.nginx.reloadSeconds
-  "NGINX_MAX_BODY_BYTES" (int64 $v.nginx.maxBodyBytes)
+  "NGINX_MAX_BODY_BYTES" $v.nginx.maxBodyBytes
   "NGINX_CLIENT_REQUESTS" $v.nginx.clientRequests
   "NGINX_LOGIN_RATE" $v.nginx.loginRate
   "NGINX_UPSTREAM_TIMEOUT_SECONDS" (add $timeout 5)
