@@ -13,6 +13,7 @@ The invariants, checked after each command:
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,7 +117,7 @@ class Interleavings(RuleBasedStateMachine):
         entries = Entries(self.store, 10**6, 10**6)  # type: ignore[arg-type]
         self.index = Index(self.store, keyring, entries)  # type: ignore[arg-type]
         self.sessions = RedisSessions(app, keyring, entries, self.index)
-        # Not random, so that a failure can be shown once more: the index orders sessions by their names.
+        # Not random, so that a failure can be shown once more: the index orders sessions by their names, too.
         numbers = itertools.count()
         self.sessions._new_sid = lambda: f"sid-{next(numbers)}"  # type: ignore[method-assign]
         self.sessions.resolvers["token"] = lambda theirs, mine: max(theirs or 0, mine or 0)
@@ -128,6 +129,7 @@ class Interleavings(RuleBasedStateMachine):
         self.owners: dict[asyncio.Task[Any] | None, Request] = {}
         self.values: dict[str, bytes | None] = {}
         self.seen_under_labels: set[bytes | None] = set()
+        self.began = int(time.time())
         self.clock = 1
         self.serial = 0
 
@@ -155,6 +157,8 @@ class Interleavings(RuleBasedStateMachine):
         session = Session(self.sessions._new_sid())
         session.update(user=user, token=self.serial)
         self.sessions.regenerate(session)
+        # Of the same second, whenever that is: the index orders sessions by when they end.
+        session.created_at = self.began
         labels = {f"sub:{user}": self.clock, f"sid:{self.clock}": 0}
         session.labels, session.note = labels, {"browser": user}
         life = Life(user, labels)
