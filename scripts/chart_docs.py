@@ -19,12 +19,27 @@ README = CHART / "README.md"
 SCHEMA = CHART / "values.schema.json"
 # Settings that follow from other values, so that they fit each other.
 FROM_VALUES = frozenset(
-    """
-    APP_ENV APP_PAGES AUTH0_DOMAIN AUTH0_CLIENT_ID AUTH0_REDIRECT_URI AUTH0_SCOPE AUTH0_AUDIENCE
-    SESSION_BACKEND SESSION_COOKIE_SECURE REDIS_TLS_CA METRICS_BIND TRUSTED_PROXIES
-    SERVER_BIND SERVER_WORKERS SERVER_GRACE_SECONDS SERVER_DRAIN_SECONDS SERVER_MAX_BODY_BYTES
-    SERVER_TLS_CERTIFICATE SERVER_TLS_KEY
-    """.split()
+    [
+        "APP_ENV",
+        "APP_PAGES",
+        "AUTH0_DOMAIN",
+        "AUTH0_CLIENT_ID",
+        "AUTH0_REDIRECT_URI",
+        "AUTH0_SCOPE",
+        "AUTH0_AUDIENCE",
+        "SESSION_BACKEND",
+        "SESSION_COOKIE_SECURE",
+        "REDIS_TLS_CA",
+        "METRICS_BIND",
+        "TRUSTED_PROXIES",
+        "SERVER_BIND",
+        "SERVER_WORKERS",
+        "SERVER_GRACE_SECONDS",
+        "SERVER_DRAIN_SECONDS",
+        "SERVER_MAX_BODY_BYTES",
+        "SERVER_TLS_CERTIFICATE",
+        "SERVER_TLS_KEY",
+    ]
 )
 _KEY = re.compile(r"^( *)([A-Za-z0-9]+):(.*)$")
 _INTRODUCTION = """# auth0-flask

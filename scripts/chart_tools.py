@@ -139,7 +139,17 @@ def _checkov() -> None:
 
 
 def _pip(pip: list[str | Path], lock: str, *options: str | Path) -> None:
-    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--cache-dir", CACHE / "pip", *options]
+    # Not compiled: most of it is never imported.
+    command = [
+        *pip,
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "--cache-dir",
+        CACHE / "pip",
+        *options,
+    ]
     command += ["--require-hashes", "--requirement", ROOT / "requirements" / f"{lock}.txt"]
     if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
         raise InstallationError(f"pip could not install requirements/{lock}.txt, see above: check the network.")
