@@ -1,7 +1,10 @@
 """What changes while people use it: the app, the certificate; and how each container ends."""
 
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from scripts.certificates import authority
 from tests.compose.load import load
 from tests.compose.stack import SERVICES, Stack, Visitor, wait_until
-from tests.nginx.client import connect
+from tests.nginx.client import Client, connect
 
 # docker-compose.yml; each is looked up there by the engine.
 GRACE_SECONDS = {
@@ -74,20 +77,39 @@ def test_a_new_certificate_is_taken_without_dropping_a_connection(
     trust.load_verify_locations(own.path)
     before = serial()
     pair = dict(zip(("TLS_CERTIFICATE", "TLS_KEY"), map(str, own.issue()), strict=True))
-    authority_host = f"localhost:{stack.variables['HTTPS_PORT']}"
-    with connect(int(stack.variables["HTTPS_PORT"]), trust) as kept:
-        # A request that has begun before the change, on a connection that was made before it.
-        kept.send(f"POST /callback HTTP/1.1\r\nHost: {authority_host}\r\nContent-Length: 1\r\n\r\n".encode())
+    with connect(int(stack.variables["HTTPS_PORT"]), trust) as kept, upload(stack, kept):
         copy_into_place(stack, pair)
         wait_until(lambda: serial() != before, "the new certificate")
-        kept.send(b"x")
-        assert kept.response("POST").status == 405
     # The same by the verb.
     stack.up(LOG_LEVEL="warning", **pair)
     assert serial() != before
     stack.up(LOG_LEVEL="warning")
     wait_until(lambda: serial() == before, "the certificate for localhost again")
     assert visitor.is_signed_in()
+
+
+@contextmanager
+def upload(stack: Stack, client: Client) -> Iterator[None]:
+    """A request that has begun before the block and ends after it, a byte a second: nginx waits ten for the next."""
+    length, sent, done = 1000, 0, threading.Event()
+
+    def feed() -> None:
+        nonlocal sent
+        while not done.wait(1):
+            client.send(b"x")
+            sent += 1
+
+    host = f"localhost:{stack.variables['HTTPS_PORT']}"
+    client.send(f"POST /callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n".encode())
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        feeder.join()
+    client.send(b"x" * (length - sent))
+    assert client.response("POST").status == 405
 
 
 def copy_into_place(stack: Stack, pair: dict[str, str]) -> None:
