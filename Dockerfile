@@ -3,9 +3,10 @@
 #
 # Each is put together from nothing: the base's files without what is not needed at run time (deploy/image/system.sh), then
 # ours. So no layer holds pip or a set-uid program, and the same files make the same layers, down to the byte.
-ARG PYTHON_IMAGE=python:3.13-slim-trixie
-ARG NGINX_IMAGE=nginxinc/nginx-unprivileged:1.29
-ARG NODE_IMAGE=node:24-trixie-slim
+ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+# No digest yet: a release of nginx that is pinned and old is worse than one that moves with its fixes. Renovate adds it.
+ARG NGINX_IMAGE=nginxinc/nginx-unprivileged:1.30-trixie
+ARG NODE_IMAGE=node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe
 
 
 FROM ${NGINX_IMAGE} AS nginx-files

@@ -96,7 +96,7 @@ def _refuse_beside_others() -> None:
     # A second engine empties the first one's chains when it starts.
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
-            if comm.read_text().strip() == "dockerd":
+            if comm.read_text().strip() == "dockerd" and is_running(int(comm.parent.name)):
                 raise EngineError(
                     f"Another Docker engine runs here (process {comm.parent.name}): set DOCKER_HOST to its socket, "
                     "or end it."
@@ -105,7 +105,8 @@ def _refuse_beside_others() -> None:
 
 def _running() -> Iterator[str]:
     parent = os.getpid()
-    for stale in (_PIDFILE, _SOCKET):
+    # containerd ends with its engine; one that nobody has reaped yet would be waited for in vain.
+    for stale in (_PIDFILE, _SOCKET, _EXEC / "containerd" / "containerd.pid"):
         stale.unlink(missing_ok=True)
     command: list[str | Path] = [
         "dockerd",
