@@ -14,7 +14,7 @@ async function main() {
   const options = readOptions(process.argv.slice(2), process.env);
   const configuration = loadConfiguration(options.config, options.clients);
   const keys = [options.keyFile ? await keptSigningKey(options.keyFile) : await newSigningKey()];
-  const server = tlsServer(options);
+  const server = tlsServer(options, configuration);
   const port = await listen(server, { host: options.host, port: options.port });
   const issuer = options.issuer ?? `https://localhost:${port}/`;
   const identity = new Identity({ issuer, configuration, ca: options.ca, connectTo: options.connectTo, keys });
@@ -26,9 +26,11 @@ async function main() {
   console.log(`identity provider ready: ${issuer}${knobs ? ` knobs: ${knobs.address}` : ''}`);
 }
 
-function tlsServer({ certificate, key }) {
+function tlsServer({ certificate, key, ca }, { clients }) {
+  // Asked for only where a client has one: some browsers ask their user for it. Whether it is right is for the token endpoint.
+  const requestCert = clients.some((client) => client.tls_client_auth_san_dns);
   try {
-    return createServer({ cert: certificate, key, minVersion: 'TLSv1.2' });
+    return createServer({ cert: certificate, key, minVersion: 'TLSv1.2', requestCert, rejectUnauthorized: false, ca });
   } catch (error) {
     throw new ConfigurationError(`The certificate and its key cannot be used (${error.code ?? error.message}): give a matching pair in PEM.`);
   }

@@ -97,3 +97,9 @@ def test_a_control_character_in_the_target_is_refused(site: Site, byte: bytes) -
     answer = site.raw(b"GET /a" + byte + b"b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert site.upstream.requests == []
+
+
+def test_the_providers_word_that_somebody_signed_out_passes(site: Site) -> None:
+    answer = site.get("/backchannel-logout", method="POST")
+    assert answer.status == 200
+    assert site.upstream.only.head.startswith(b"POST /backchannel-logout HTTP/1.1\r\n")

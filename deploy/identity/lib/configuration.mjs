@@ -31,8 +31,9 @@ import { anything, date, flag, httpsUrl, list, map, object, pattern, seconds, te
  *
  * @typedef {object} Client
  * @property {string} client_id
- * @property {string} [client_secret] either this or `jwks`
+ * @property {string} [client_secret] either this, `jwks` or `tls_client_auth_san_dns`
  * @property {{ keys: object[] }} [jwks] public keys for private_key_jwt
+ * @property {string} [tls_client_auth_san_dns] a DNS name of the certificate that it shows (mTLS)
  * @property {string} name
  * @property {string[]} redirect_uris
  * @property {string[]} [allowed_logout_urls]
@@ -80,6 +81,7 @@ const client = object(
   { client_id: text, name: text, redirect_uris: list(httpsUrl, { least: 1 }) },
   {
     client_secret: text,
+    tls_client_auth_san_dns: text,
     jwks: object({ keys: list(map(text, anything), { least: 1 }) }),
     allowed_logout_urls: list(httpsUrl),
     backchannel_logout_uri: httpsUrl,
@@ -142,8 +144,8 @@ function consistency({ users, organizations, apis, clients }) {
     ...clients.flatMap(({ client_id: id, refresh_token_audiences: audiences = [] }) => audiences
       .filter((audience) => !apis.some((entry) => entry.audience === audience))
       .map((audience) => `Client ${id} has the audience ${audience}, which is no API: add the API or remove the audience.`)),
-    ...clients.filter((entry) => Boolean(entry.client_secret) === Boolean(entry.jwks))
-      .map((entry) => `Client ${entry.client_id} must have either client_secret or jwks: give one of them.`),
+    ...clients.filter((entry) => [entry.client_secret, entry.jwks, entry.tls_client_auth_san_dns].filter(Boolean).length !== 1)
+      .map((entry) => `Client ${entry.client_id} must have either client_secret, jwks or tls_client_auth_san_dns: give one of them.`),
   ];
 }
 

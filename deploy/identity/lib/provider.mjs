@@ -17,7 +17,7 @@ export function makeProvider(identity) {
   const provider = new Provider(issuer, {
     adapter: adapterFor(storage),
     claims: claimsOfScopes(configuration),
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth'],
     clientBasedCORS: () => false,
     // A token of five seconds is to be good for five seconds.
     clockTolerance: 0,
@@ -25,6 +25,7 @@ export function makeProvider(identity) {
     // Auth0 puts the profile into the ID token; OpenID Connect would leave it to /userinfo.
     conformIdTokenClaims: false,
     cookies: cookies(),
+    discovery: { mtls_endpoint_aliases: endpointAliases(issuer) },
     enabledJWA: { idTokenSigningAlgValues: ['RS256'], clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256'] },
     expiresWithSession: () => false,
     extraParams: auth0Parameters(accounts, configuration.connections),
@@ -71,9 +72,23 @@ function libraryClient({ consent, name, allowed_logout_urls: logoutUrls, refresh
     client_name: name,
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
-    token_endpoint_auth_method: client.jwks ? 'private_key_jwt' : 'client_secret_basic',
+    token_endpoint_auth_method: authenticationOf(client),
     post_logout_redirect_uris: logoutUrls ?? [],
     backchannel_logout_session_required: client.backchannel_logout_uri ? true : undefined,
+  };
+}
+
+function authenticationOf(client) {
+  if (client.tls_client_auth_san_dns) return 'tls_client_auth';
+  return client.jwks ? 'private_key_jwt' : 'client_secret_basic';
+}
+
+/** Where a client that has a certificate finds what it authenticates to (RFC 8705, 5); Auth0 has another host for it. */
+function endpointAliases(issuer) {
+  return {
+    token_endpoint: `${issuer}oauth/token`,
+    pushed_authorization_request_endpoint: `${issuer}oauth/par`,
+    revocation_endpoint: `${issuer}oauth/revoke`,
   };
 }
 
@@ -83,6 +98,13 @@ function features({ apis }) {
     // Signs anybody in as anybody; on unless said otherwise.
     devInteractions: { enabled: false },
     dPoP: { enabled: false },
+    mTLS: {
+      enabled: true,
+      tlsClientAuth: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate()?.toString(),
+      certificateAuthorized: (ctx) => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) => ctx.socket.getPeerX509Certificate().checkHost(expected) !== undefined,
+    },
     pushedAuthorizationRequests: { enabled: true },
     resourceIndicators: resourceIndicators(apis),
     revocation: { enabled: true, allowedPolicy: (ctx, client, token) => token.clientId === client.clientId },

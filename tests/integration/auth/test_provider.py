@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.auth.discovery import RETRY_SECONDS
-from scripts.certificates import CA
+from scripts.certificates import CA, authority
 from tests.integration.browser import AppBrowser, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location, query
@@ -192,6 +192,38 @@ def test_a_client_may_sign_its_calls_in_place_of_a_secret(
         until(lambda: token(browser), lambda found: found != first)
         assert provider.knobs.counters()["/oauth/token refresh_token"] >= 1
     assert CLIENT["client_secret"] not in app.log
+
+
+def test_a_client_may_show_a_certificate_in_place_of_a_secret(
+    make_app: MakeApp, new_browser: MakeBrowser, ca: CA, tmp_path: Path
+) -> None:
+    certificate, key = ca.issue(stem="client")
+    client = {
+        "client_id": "shows",
+        "name": "Shows",
+        "redirect_uris": [CALLBACK],
+        "tls_client_auth_san_dns": "localhost",
+    }
+    with identity(ca, clients=[client]) as provider:
+        settings = {"AUTH0_CLIENT_ID": "shows", "AUTH0_CLIENT_SECRET": "", "AUTH0_SCOPE": OFFLINE}
+        shown = {"AUTH0_CLIENT_CERTIFICATE": str(certificate), "AUTH0_CLIENT_CERTIFICATE_KEY": str(key)}
+        pushed = {"AUTH0_PUSHED_AUTHORIZATION_REQUESTS": "true"}
+        browser = new_browser(make_app(provider, **settings, **shown, **pushed))
+        provider.knobs.access_token_lifetime(1)
+        assert HELLO in browser.sign_in_as().text
+        first = token(browser)
+        until(lambda: token(browser), lambda found: found != first)
+        browser.get("/logout")
+        until(lambda: provider.knobs.counters().get("/oauth/revoke", 0), lambda calls: calls == 1)
+
+        stranger = authority(tmp_path / "another").issue()
+        wrong = dict(zip(shown, map(str, stranger), strict=True))
+        browser = new_browser(make_app(provider, **settings, **wrong))
+        page = browser.visit(browser.callback())
+        assert (
+            browser.failed(page, 500, "Signing in is not possible right now", "misconfigured")["code"]
+            == "invalid_client"
+        )
 
 
 def token(browser: AppBrowser) -> str:

@@ -160,7 +160,10 @@ JANE, CLIENT = CONFIGURATION["users"][0], CONFIGURATION["clients"][0]
         ({"users": [JANE]}, ["Organization acme has the member auth0|6650c1b1f4c0aa0001a11ce7, who is no user"]),
         ({"apis": [{"audience": "my-api", "scopes": ["a b"]}]}, ["an absolute URI", "a scope without spaces"]),
         ({"clients": [CLIENT | {"redirect_uris": ["http://localhost/"]}]}, ["clients[0].redirect_uris[0] is"]),
-        ({"clients": [CLIENT | {"jwks": {"keys": [{"kty": "RSA"}]}}]}, ["must have either client_secret or jwks"]),
+        (
+            {"clients": [CLIENT | {"jwks": {"keys": [{"kty": "RSA"}]}}]},
+            ["must have either client_secret, jwks or tls_client_auth_san_dns"],
+        ),
         ({"clients": [CLIENT | {"backchannel_logout_uri": "/logout"}]}, ["an https URL without a fragment"]),
     ],
 )
