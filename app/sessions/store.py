@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from .circuit import Circuit
 from .connect import CONNECTIONS, Connection
@@ -57,7 +57,7 @@ class RedisStore:
             async with asyncio.timeout(self._connection.timeout):
                 options = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
                 answer: bytes = await client.execute_command("INFO", section, **options)
-        except (TimeoutError, RedisError, OSError) as error:
+        except (TimeoutError, RedisError, RedisClusterException, OSError) as error:
             log.debug("the session store does not tell: %s", _reason(error))
             raise StoreUnavailable from None
         return answer.decode()
@@ -99,7 +99,8 @@ class RedisStore:
             async with asyncio.timeout(self._connection.timeout):
                 answers = await pipeline.execute(raise_on_error=False)
             self._circuit.succeeded()
-        except (TimeoutError, RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - also what is no `RedisError`, as of a cluster that is all away
+            # The circuit's own question must not be broken off by it: nobody would ask again.
             if not self._circuit.is_open:
                 log.error("the session store does not answer: %s", _reason(error))
             self._circuit.failed()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -203,6 +204,26 @@ def test_a_cluster_keeps_sessions_on_all_its_servers(new_app: MakeApp, tmp_path:
         assert all(node.client.dbsize() for node in nodes)
         assert post(clients[0], "/end", LATER) == {"ended": 12}
         assert [client.get("/get").json for client in clients] == [{}] * 12
+
+
+def test_a_cluster_that_is_away_altogether_is_away_as_any_redis_and_used_when_it_is_there(
+    new_app: MakeApp, tmp_path: Path
+) -> None:
+    port, bus = free_ports(2)
+    app = new_app(f"redis+cluster://127.0.0.1:{port}", redis_timeout_seconds=1)
+    client = app.test_client()
+    # It does not keep the server from starting.
+    await_(eviction.check(app.extensions["session_store"]))
+    client.set_cookie("__Host-session", "an-id")
+    assert [client.get("/get").status_code for _ in range(5)] == [503] * 5
+    # Who asks whether it is back finds that it is not.
+    with socket.create_server(("127.0.0.1", port)) as nobody:
+        nobody.settimeout(60)
+        nobody.accept()[0].close()
+    options = ["--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(bus)]
+    with redis_server(tmp_path, *options) as node:
+        node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        until(lambda: client.get("/get").status_code == 200)
 
 
 # Redis away.
