@@ -11,7 +11,7 @@ import pytest
 
 from scripts.containers.client import ROOT, EngineError
 from tests.servers.certificates import authority
-from tests.servers.containers import Containers
+from tests.servers.containers import WAIT_SECONDS, Containers
 from tests.servers.gunicorn import ENVIRONMENT
 
 STRICT = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:size=16m,mode=1777")
@@ -107,9 +107,13 @@ def test_a_health_check_that_fails_says_why_and_the_container_is_unhealthy(docke
     # Nobody listens at that port of the container's own.
     away = settings(SESSION_BACKEND="redis", REDIS_URL="redis://127.0.0.1:6379/0")
     with docker.run(docker.tags["app"], options=(*STRICT, *NO_SHELL, *QUICK, *away)) as name:
+        # Until it listens, another sentence says so.
+        sentence = "The server is not ready: the session store does not answer.\n"
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (log := docker.inspect(name)["State"]["Health"]["Log"] or [{}])[-1].get("Output") != sentence:
+            assert time.monotonic() < deadline, log
+            time.sleep(0.1)
         docker.wait_for_health(name, "unhealthy")
-        log = docker.inspect(name)["State"]["Health"]["Log"]
-        assert log[-1]["Output"] == "The server is not ready: the session store does not answer.\n"
         assert docker.client.docker("exec", name, "python", "-m", "app", "health", "--live") == ""
 
 
