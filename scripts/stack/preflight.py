@@ -56,7 +56,9 @@ def _settings(options: Options) -> None:
     try:
         load_settings(given | _DECIDED | {"AUTH0_REDIRECT_URI": options.callback})
     except SettingsError as error:
-        raise StackError(f"{_name(options.env_file)} cannot be used. {error}") from None
+        # Not that the app itself reads no .env file in production: what is in it has been read above.
+        problems = [problem for problem in error.problems if problem.variable != "APP_ENV"]
+        raise StackError(f"{_name(options.env_file)} cannot be used. {SettingsError(problems)}") from None
 
 
 def _callback(options: Options) -> None:
