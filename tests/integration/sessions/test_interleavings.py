@@ -19,16 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
 from app.server import LoopFlask
 from app.sessions.entries import Entries, key_of, name_of
@@ -102,13 +94,12 @@ class Request:
     task: "asyncio.Task[bool] | None" = None
 
 
-class Interleavings(RuleBasedStateMachine):
+class Interleavings:
     """What may happen, in any order."""
 
     redis: RedisServer
 
     def __init__(self) -> None:
-        super().__init__()
         self.redis.client.flushall()
         app = LoopFlask("interleaved")
         self.loop = asyncio.new_event_loop()
@@ -139,18 +130,8 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
         self.loop.close()
 
-    @initialize(tabs=st.integers(2, 4))
-    def begin_signed_in(self, tabs: int) -> None:
-        """Jane is signed in and has a few pages loading: most of what can go wrong goes wrong from here."""
-        self.log_in("jane")
-        while self.store.waiting:
-            self.send(0)
-        for _ in range(tabs):
-            self.requests.append(Request(self.lives[0], self.run(self.sessions.find(self.lives[0].sids[0]))))
-
     # What people and their browsers do.
 
-    @rule(user=st.sampled_from(["jane", "eve"]))
     def log_in(self, user: str) -> None:
         self.clock += 1
         self.serial += 1
@@ -166,21 +147,22 @@ class Interleavings(RuleBasedStateMachine):
         self.lives.append(life)
         self.begin(Request(life, session, dict(session)))
 
-    @precondition(lambda self: self.signed_in())
-    @rule(data=st.data())
-    def open(self, data: st.DataObject) -> None:
-        life = data.draw(st.sampled_from(self.signed_in()))
-        session = self.run(self.sessions.find(life.cookie))
+    def sign_in_with_tabs(self, tabs: int) -> None:
+        """Jane is signed in, and *tabs* of her pages have read her session."""
+        self.log_in("jane")
+        self.drain()
+        for _ in range(tabs):
+            self.open(self.lives[0])
+
+    def open(self, life: Life) -> None:
+        session = self.run(self.sessions.find(life.cookie or life.sids[-1]))
         if session is not None:
             assert session["user"] == life.user
             self.requests.append(Request(life, session))
 
-    @precondition(lambda self: self.requests)
-    @rule(data=st.data(), keys=st.sets(st.sampled_from(["a", "b", "token"]), min_size=1), new_id=st.booleans())
-    def change(self, data: st.DataObject, keys: set[str], new_id: bool) -> None:
-        request = self.one_of(data, self.requests)
-        self.requests.remove(request)
-        for key in keys:
+    def change(self, keys: str, new_id: bool) -> None:
+        request = self.requests.pop(0)
+        for key in keys.split("+"):
             self.serial += 1
             request.session[key] = request.changed[key] = self.serial
         if new_id:
@@ -188,50 +170,61 @@ class Interleavings(RuleBasedStateMachine):
             request.life.disturbed = True
         self.begin(request)
 
-    @precondition(lambda self: self.requests)
-    @rule(data=st.data())
-    def log_out(self, data: st.DataObject) -> None:
-        request = self.one_of(data, self.requests)
-        self.requests.remove(request)
+    def log_out(self) -> None:
+        request = self.requests.pop(0)
         request.session.clear()
         self.sessions.regenerate(request.session)
         request.leaves = request.life.disturbed = True
         self.begin(request)
 
-    @precondition(lambda self: self.lives)
-    @rule(data=st.data())
-    def end_label(self, data: st.DataObject) -> None:
+    def end_label(self, label: str) -> None:
         self.clock += 1
-        label = data.draw(st.sampled_from(sorted({label for life in self.lives for label in life.labels})))
         for life in self.lives:
             life.disturbed = life.disturbed or label in life.labels
         task = self.loop.create_task(self.index.end(label, self.clock, 3600))
         self.endings[task] = (label, self.clock)
         self.settle()
 
-    @precondition(lambda self: self.signed_in())
-    @rule(data=st.data())
-    def end_one(self, data: st.DataObject) -> None:
-        life = data.draw(st.sampled_from(self.signed_in()))
-        life.disturbed = True
-        assert life.cookie is not None
-        task = self.loop.create_task(self.index.end_one(f"sub:{life.user}", name_of(life.cookie)))
-        self.endings[task] = ("", life.cookie)
-        self.settle()
+    def end_one(self) -> None:
+        life = self.lives[0]
+        if life.cookie is not None:
+            life.disturbed = True
+            task = self.loop.create_task(self.index.end_one(f"sub:{life.user}", name_of(life.cookie)))
+            self.endings[task] = ("", life.cookie)
+            self.settle()
 
-    @precondition(lambda self: self.store.waiting)
-    @rule(data=st.data(), to_the_end=st.booleans())
-    def step(self, data: st.DataObject, to_the_end: bool) -> None:
-        """Send a command that waits; or all of what that one's request does, before any other's."""
-        others = len(self.store.waiting) - 1
-        self.send(data.draw(st.integers(0, others)))
-        while to_the_end and len(self.store.waiting) > others:
-            # What it asks next is behind those of the others.
-            self.send(others)
+    def act(self, what: str) -> None:
+        """Begin one of `ACTS`; those of a page need one that has read the session, and are left out without."""
+        kind, _, detail = what.partition(" ")
+        if kind == "login":
+            self.log_in(detail)
+        elif kind == "end":
+            self.end_label(detail)
+        elif kind == "end-one":
+            self.end_one()
+        elif kind == "open":
+            self.open(self.lives[0])
+        elif self.requests:
+            if kind == "logout":
+                self.log_out()
+            else:
+                self.change(detail, new_id=kind == "move")
+
+    def drain(self, most: int = 1_000) -> None:
+        """Send what waits, the first first; at most so many commands."""
+        while self.store.waiting and most:
+            self.send(0)
+            self.check()
+            most -= 1
+
+    def check(self) -> None:
+        """Every invariant."""
+        self.what_has_ended_stays_ended()
+        self.what_lives_is_what_was_written()
+        self.what_lives_stands_under_its_labels()
 
     # What must hold.
 
-    @invariant()
     def what_has_ended_stays_ended(self) -> None:
         for sid in self.ended_sids:
             assert not self.lives_in_redis(sid)
@@ -240,7 +233,6 @@ class Interleavings(RuleBasedStateMachine):
                 if life.labels.get(label, at + 1) <= at:
                     assert not any(map(self.lives_in_redis, life.sids)), label
 
-    @invariant()
     def what_lives_is_what_was_written(self) -> None:
         for life in self.lives:
             live = [sid for sid in life.sids if self.lives_in_redis(sid)]
@@ -252,7 +244,6 @@ class Interleavings(RuleBasedStateMachine):
                 assert session is not None
                 assert dict(session) == life.data
 
-    @invariant()
     def what_lives_stands_under_its_labels(self) -> None:
         for life in self.lives:
             for sid in filter(self.lives_in_redis, life.sids):
@@ -264,13 +255,6 @@ class Interleavings(RuleBasedStateMachine):
                         assert all(one.note == {"browser": life.user} for one in listed)
 
     # How the test does it.
-
-    @staticmethod
-    def one_of(data: st.DataObject, requests: list[Request]) -> Request:
-        return requests[data.draw(st.integers(0, len(requests) - 1))]
-
-    def signed_in(self) -> list[Life]:
-        return [life for life in self.lives if life.cookie is not None]
 
     def unborn(self, life: Life) -> set[str]:
         """Ids that requests which are under way may still give it."""
@@ -343,18 +327,40 @@ class Interleavings(RuleBasedStateMachine):
         return value is not None and not value.startswith(b"\0")
 
 
-def test_any_interleaving_keeps_the_invariants(redis: RedisServer) -> None:
+ACTS = [
+    *("change a", "change a", "change b", "change a+b", "change token", "change token", "change a+token"),
+    *("move a", "move token", "logout", "open", "end sub:jane", "end sid:2", "end-one", "login jane", "login eve"),
+]
+
+
+@settings(max_examples=400, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    tabs=st.integers(2, 4),
+    acts=st.lists(st.sampled_from(ACTS), min_size=2, max_size=6),
+    order=st.lists(st.integers(0, 6), max_size=30),
+)
+def test_any_order_keeps_the_invariants(redis: RedisServer, tabs: int, acts: list[str], order: list[int]) -> None:
+    """*order* says, again and again, which waiting command is sent next, or that the next act begins."""
     Interleavings.redis = redis
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Interleavings,
-        settings=settings(
-            max_examples=300,
-            stateful_step_count=30,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    machine = Interleavings()
+    try:
+        machine.sign_in_with_tabs(tabs)
+        todo = list(acts)
+        for number in order:
+            choices = len(machine.store.waiting) + bool(todo)
+            if not choices:
+                break
+            chosen = number % choices
+            if chosen < len(machine.store.waiting):
+                machine.send(chosen)
+            else:
+                machine.act(todo.pop(0))
+            machine.check()
+        for act in todo:
+            machine.act(act)
+        machine.drain()
+    finally:
+        machine.teardown()
 
 
 @pytest.mark.parametrize("how", ["logs out", "is ended by its name"])
@@ -364,7 +370,7 @@ def test_a_session_that_ends_between_the_halves_of_a_new_id_does_not_go_on_under
     """The old id has ended and the new one is not written: the mark on the old one says what it goes on as."""
     Interleavings.redis = redis
     machine = Interleavings()
-    machine.begin_signed_in(tabs=2)
+    machine.sign_in_with_tabs(2)
     moving, leaving = machine.requests
     machine.sessions.move(moving.session)
     machine.begin(moving)
@@ -380,4 +386,28 @@ def test_a_session_that_ends_between_the_halves_of_a_new_id_does_not_go_on_under
     while machine.store.waiting:
         machine.send(0)
     assert not any(map(machine.lives_in_redis, machine.lives[0].sids))
+    machine.teardown()
+
+
+@pytest.mark.parametrize("label", ["sub:jane", "sid:2"])
+@pytest.mark.parametrize("of_the_end", range(5))
+@pytest.mark.parametrize("of_the_login", range(4))
+def test_a_login_does_not_survive_the_end_of_its_label_wherever_the_two_meet(
+    redis: RedisServer, label: str, of_the_login: int, of_the_end: int
+) -> None:
+    """So many commands of the login are sent, then so many of the end, then all that is left."""
+    Interleavings.redis = redis
+    machine = Interleavings()
+    machine.log_in("jane")
+    machine.drain(of_the_login)
+    others = len(machine.store.waiting)
+    machine.end_label(label)
+    for _ in range(of_the_end):
+        if len(machine.store.waiting) > others:
+            machine.send(others)
+    machine.drain()
+    assert not any(map(machine.lives_in_redis, machine.lives[0].sids))
+    machine.log_in("jane")
+    machine.drain()
+    assert machine.lives[1].cookie is not None, "who begins afterwards is let in"
     machine.teardown()
