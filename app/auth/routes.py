@@ -14,7 +14,6 @@ from . import auth0
 from .client import NotSilently
 from .failures import CODE_USED, EXPIRED, classify
 from .hooks import LoginRefused, before_logout
-from .return_to import is_safe_path
 from .starting import begin_login, is_visit, login_failed, parameter
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ async def login() -> Any:
     names = current_app.config["AUTH0_LOGIN_PARAMETERS"]
     sent = {name: value for name in names if (value := parameter(name, _PARAMETER_LENGTH)) is not None}
     organization, invitation = sent.pop("organization", None), sent.pop("invitation", None)
-    return await begin_login(return_to if is_safe_path(return_to) else "/", sent, organization, invitation)
+    return await begin_login(return_to, sent, organization, invitation)
 
 
 @routes.get("/callback")

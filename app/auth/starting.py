@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from auth0_server_python.auth_types import StartInteractiveLoginOptions
 from flask import current_app, redirect, request
@@ -11,8 +12,13 @@ from werkzeug.wrappers import Response
 from app.web import error_page
 
 from .failures import Failure, classify, code_of
+from .return_to import is_safe_path
 
 log = logging.getLogger(__name__)
+
+# What stands for itself there (RFC 3986, 3.3 and 3.4); a query has been encoded already.
+_IN_PATH = "/!$&'()*+,;=:@"
+_IN_QUERY = _IN_PATH + "?%"
 
 
 async def begin_login(
@@ -21,12 +27,12 @@ async def begin_login(
     organization: str | None = None,
     invitation: str | None = None,
 ) -> Response:
-    """Send the browser to Auth0; it comes back to *return_to*, a path of this origin.
+    """Send the browser to Auth0; it comes back to *return_to* if that is a path of this origin, else to the start page.
 
     :param parameters: further authorization parameters.
     """
     options = StartInteractiveLoginOptions(
-        app_state={"return_to": return_to},
+        app_state={"return_to": return_to if is_safe_path(return_to) else "/"},
         organization=organization,
         invitation=invitation,
         authorization_params=parameters or {},
@@ -66,7 +72,11 @@ def is_visit() -> bool:
 
 def here() -> str | None:
     """The page that is being asked for, with its query; None for one that cannot be asked for again."""
-    return request.full_path.removesuffix("?") if request.method in ("GET", "HEAD") else None
+    if request.method not in ("GET", "HEAD"):
+        return None
+    # As it was asked for: `/%5Chost` is a page of ours, and `/\host` another host to a browser.
+    path, query = quote(request.path, _IN_PATH), quote(request.query_string, _IN_QUERY)
+    return f"{path}?{query}" if query else path
 
 
 def parameter(name: str, longest: int) -> Any:

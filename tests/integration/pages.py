@@ -13,6 +13,8 @@ from app.auth import MULTI_FACTOR, LoginRefused, auth0, login_required, on_login
 from app.server import await_
 
 log = logging.getLogger(__name__)
+# Decoded, another host to a browser, and a query.
+STRANGE = "/\\evil.example/what?"
 tests = Blueprint("tests", __name__, url_prefix="/tests")
 guarded = Blueprint("guarded", __name__, url_prefix="/guarded")
 guarded.before_request(require_login)
@@ -23,6 +25,7 @@ def init_app(app: Flask) -> None:
     pages.init_app(app)
     app.register_blueprint(tests)
     app.register_blueprint(guarded)
+    app.add_url_rule(STRANGE, view_func=recent)
     on_login(app, remember_login)
     on_login(app, refuse_on_request)
     on_logout(app, note_logout)

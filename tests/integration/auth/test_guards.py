@@ -42,6 +42,14 @@ def test_an_old_sign_in_is_renewed_and_the_person_comes_back(browser: AppBrowser
     assert browser.get("/tests/recent").text == "for who proved it lately"
 
 
+@pytest.mark.parametrize("page", ["/%5Cevil.example/what%3F?a=%2Fb&c", "/tests/recent?a=\\b%20%C3%A9+"])
+def test_coming_back_is_to_the_page_as_it_was_asked_for_and_never_to_another_host(
+    browser: AppBrowser, page: str
+) -> None:
+    callback = browser.sign_in(location(browser.get(page)))
+    assert location(browser.get(callback)) == page.replace("\\", "%5C")
+
+
 def test_a_form_that_needs_a_recent_sign_in_is_not_taken_and_not_sent_to_the_provider(browser: AppBrowser) -> None:
     browser.sign_in_as()
     answer = browser.request("POST", "/tests/recent", data={"a": "b"})
