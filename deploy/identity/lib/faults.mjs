@@ -44,7 +44,8 @@ export class Faults {
     return async (ctx, next) => {
       const route = ctx.path;
       this.#count(route);
-      if (this.delays.has(route)) await sleep(this.delays.get(route) * 1000);
+      // Nobody waits for it any more once the process is told to end.
+      if (this.delays.has(route)) await sleep(this.delays.get(route) * 1000, undefined, { ref: false });
       const answer = this.#answerFor(route);
       if (answer) {
         ctx.status = answer;
