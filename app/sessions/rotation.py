@@ -35,7 +35,9 @@ class Rotation:
         keyring.on_unknown_key = self._look_for_unknown_key
 
     async def start(self) -> None:
-        """Look from now on."""
+        """Look now, and from now on."""
+        # A worker that is started again has the ring of the server's start.
+        self._look()
         self._task = asyncio.get_running_loop().create_task(self._look_again_and_again())
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from app.__main__ import main
 from app.server import LoopFlask, await_
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from tests.integration.sessions.fleet import Browser, server
 from tests.servers.gunicorn import Gunicorn
 from tests.servers.redis import RedisServer
@@ -182,3 +182,30 @@ def test_a_label_that_is_ended_while_keys_change_is_ended_under_each(settings: S
         assert post(client, "/log-in", {JANE: int(time.time()) - 1}) == {"saved": False}
     for app in apps:
         await_(app.extensions["session_store"].close())
+
+
+def test_a_worker_that_starts_long_after_its_server_knows_the_new_keys_at_once(
+    settings: Settings, variables: dict[str, str], redis: RedisServer, tmp_path: Path
+) -> None:
+    from tests.integration.sessions.test_labels import JANE, add_routes, post
+
+    old, new = settings.secrets[0], settings.secrets[0][::-1]
+    file = tmp_path / "secret"
+    file.write_text(old)
+    changes = {"AUTH0_SECRET": "", "AUTH0_SECRET_FILE": str(file), "SESSION_BACKEND": "redis", "REDIS_URL": redis.url}
+    # Made before the fork, as the server does.
+    late = add_routes(make_app(load_settings(variables | changes)))
+    file.write_text(new)
+    other = add_routes(app_with(settings, new))
+    jane = other.test_client()
+    post(jane, "/log-in", {JANE: 0})
+
+    await_(late.start_hooks[0]())
+    try:
+        # Nothing that is sealed has told it of the new key yet.
+        assert post(late.test_client(), "/end", JANE) == {"ended": 1}
+        assert jane.get("/get").json == {}
+    finally:
+        for app in (late, other):
+            for hook in app.stop_hooks:
+                await_(hook())
