@@ -130,7 +130,7 @@ class Preparation:
                 if value := self._setting(name):
                     put(name.lower(), value)
             put("auth0_secret", self._setting("AUTH0_SECRET") or self._kept("auth0_secret"))
-            put("redis_url", f"rediss://flask:{password}@redis:6379/0?ssl_ca_certs=/run/secrets/redis-ca.pem")
+            put("redis_url", f"rediss://flask:{password}@redis:6379/0")
             put("redis-ca.pem", redis.path.read_text())
             put("authority.pem", local.path.read_text())
 

@@ -1,10 +1,11 @@
-"""`helm test`: ask the Service as a browser would, without asking whether the certificate's authority is a public one."""
+"""`helm test`: ask the Service as a browser would, whoever the certificate's authority is."""
 
 import http.client
 import os
 import socket
 import ssl
 import sys
+from pathlib import Path
 
 HOST = os.environ["HOST"]
 EXPECTED = {
@@ -24,8 +25,8 @@ def connect() -> ssl.SSLSocket:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     connection = context.wrap_socket(plain, server_hostname=HOST)
-    with open("/run/secrets/tls/tls.crt", encoding="ascii") as file:
-        leaf = file.read().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+    leaf = Path("/run/secrets/tls/tls.crt").read_text(encoding="ascii")
+    leaf = leaf.partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
     if connection.getpeercert(binary_form=True) != ssl.PEM_cert_to_DER_cert(leaf[leaf.index("-----BEGIN") :]):
         sys.exit("The certificate is another one than the Secret's.")
     return connection
