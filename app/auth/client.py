@@ -100,9 +100,11 @@ class Auth0Client(TokenClient):
         check_logout_token(claims, issuer, self.leeway)
         # For as long as it would pass as fresh.
         seconds = 2 * int(FRESH_SECONDS + self.leeway)
-        if not await sessions.once(f"logout token {claims['jti']}", seconds):
-            raise BackchannelLogoutError("the logout token was used before")
-        ended: int = await self._state_store.delete_by_logout_token(claims, store_options) or 0
+        # The provider sends a token again if this fails, and then it has to count.
+        async with sessions.once(f"logout token {claims['jti']}", seconds) as first:
+            if not first:
+                raise BackchannelLogoutError("the logout token was used before")
+            ended: int = await self._state_store.delete_by_logout_token(claims, store_options) or 0
         return ended
 
     def user_label(self) -> str | None:

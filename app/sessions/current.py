@@ -85,9 +85,14 @@ def lock(name: str, *, lease: float = 10.0, wait: float = 30.0) -> AbstractAsync
     return _locks().hold(f"{sid_digest()} {name}", lease, wait)
 
 
-async def once(label: str, seconds: int) -> bool:
-    """Whether nobody in the fleet has asked this for *label* in the last so many seconds."""
-    return await _locks().once(label, seconds)
+def once(label: str, seconds: int) -> AbstractAsyncContextManager[bool]:
+    """Do something once in so many seconds, in the whole fleet: `async with once(label, 60) as first:`.
+
+    *first* is False for who comes later. A block that fails does not count: it may be tried again some seconds later.
+
+    :raises StoreUnavailable: Redis does not answer.
+    """
+    return _locks().once(label, seconds)
 
 
 def index(labels: Mapping[str, int], note: Mapping[str, Any] | None = None) -> None:

@@ -19,6 +19,8 @@ from .store import RedisStore
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+# So long others keep away from what is being tried once, and from what has failed.
+_TRY_SECONDS = 2
 _random = random.SystemRandom()
 
 # KEYS: the lock. ARGV: the holder, milliseconds.
@@ -51,8 +53,11 @@ class Locks(Protocol):
         :raises LockTimeout: it is not to be had for so long.
         """
 
-    async def once(self, name: str, seconds: int) -> bool:
-        """Whether this is the first call with *name* in that many seconds."""
+    def once(self, name: str, seconds: int) -> AbstractAsyncContextManager[bool]:
+        """Whether the block is the first with *name* that succeeds in that many seconds.
+
+        One that fails does not count: whoever tries again some seconds later is the first.
+        """
 
 
 class LocalLocks:
@@ -78,13 +83,16 @@ class LocalLocks:
         finally:
             lock.release()
 
-    async def once(self, name: str, seconds: int) -> bool:
+    @asynccontextmanager
+    async def once(self, name: str, seconds: int) -> AsyncIterator[bool]:
         """As `Locks.once`, for this process."""
         now = time.monotonic()
         self._once = {known: until for known, until in self._once.items() if until > now}
         first = name not in self._once
-        self._once.setdefault(name, now + seconds)
-        return first
+        self._once.setdefault(name, now + min(seconds, _TRY_SECONDS))
+        yield first
+        if first:
+            self._once[name] = now + seconds
 
 
 class FleetLocks:
@@ -115,9 +123,14 @@ class FleetLocks:
                 with contextlib.suppress(StoreUnavailable):
                     await self._store.execute("EVAL", _RELEASE, 1, key, holder)
 
-    async def once(self, name: str, seconds: int) -> bool:
+    @asynccontextmanager
+    async def once(self, name: str, seconds: int) -> AsyncIterator[bool]:
         """As `Locks.once`, for all processes."""
-        return bool(await self._store.execute("SET", _key("once", name), 1, "NX", "EX", seconds))
+        key = _key("once", name)
+        first = bool(await self._store.execute("SET", key, 1, "NX", "EX", min(seconds, _TRY_SECONDS)))
+        yield first
+        if first:
+            await self._store.execute("SET", key, 1, "EX", seconds)
 
     async def _renew(self, key: str, holder: str, lease: float) -> None:
         while True:

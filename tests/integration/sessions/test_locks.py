@@ -12,6 +12,7 @@ from app.sessions.connect import Connection
 from app.sessions.locks import FleetLocks, LocalLocks
 from app.sessions.store import RedisStore
 from tests.servers.redis import RedisServer
+from tests.servers.redis_fleets import until
 
 
 @pytest.fixture
@@ -115,6 +116,27 @@ def test_a_block_that_fails_lets_go(two: list[FleetLocks], locks: str) -> None:
     await_(fail())
 
 
+async def once(locks: LocalLocks | FleetLocks, name: str, seconds: int) -> bool:
+    async with locks.once(name, seconds) as first:
+        return first
+
+
+@pytest.mark.parametrize("locks", ["local", "fleet"])
+def test_what_has_failed_has_not_happened(two: list[FleetLocks], locks: str) -> None:
+    either: LocalLocks | FleetLocks = LocalLocks() if locks == "local" else two[0]
+
+    async def fail() -> None:
+        async with either.once("x", 600) as first:
+            assert first
+            assert not await once(either, "x", 600), "there were two at a time"
+            raise ValueError("as it does")
+
+    with pytest.raises(ValueError, match="as it does"):
+        await_(fail())
+    until(lambda: await_(once(either, "x", 600)))
+    assert not await_(once(either, "x", 600))
+
+
 def test_in_one_process_too_they_go_one_after_the_other() -> None:
     locks = LocalLocks()
 
@@ -123,9 +145,9 @@ def test_in_one_process_too_they_go_one_after_the_other() -> None:
             with pytest.raises(LockTimeout):
                 async with locks.hold("a", 10, 0.01):
                     pytest.fail("there were two")
-        assert await locks.once("x", 60)
-        assert not await locks.once("x", 60)
-        assert await locks.once("y", 0)
-        assert await locks.once("y", 0)
+        assert await once(locks, "x", 60)
+        assert not await once(locks, "x", 60)
+        assert await once(locks, "y", 0)
+        assert await once(locks, "y", 0)
 
     await_(both())
