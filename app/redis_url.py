@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 _ONE = ("redis", "rediss", "unix")
 _MANY = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _PORTS = {"sentinel": 26379, "cluster": 6379}
-_QUERY = {"sentinel": ("sentinel_username", "sentinel_password"), "cluster": ()}
+# Nothing else: redis-py takes options from there too, `ssl_cert_reqs=none` and time limits among them, before ours.
+_QUERY = {"one": ("db",), "sentinel": ("sentinel_username", "sentinel_password"), "cluster": ()}
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,9 @@ def parse(text: str) -> RedisUrl:
     :raises ValueError: it is none of these, with a sentence that does not quote it: it has the password.
     """
     scheme, separator, _rest = text.partition("://")
-    if separator and scheme in _ONE:
-        return RedisUrl(text, "one", tls=scheme == "rediss")
-    if not separator or scheme not in _MANY:
+    if not separator or scheme not in _ONE + _MANY:
         raise ValueError("must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://")
-    shape = scheme.partition("+")[2]
+    shape = scheme.partition("+")[2] or "one"
     try:
         url = urlsplit(text)
         query = {name: values[-1] for name, values in parse_qs(url.query, strict_parsing=bool(url.query)).items()}
@@ -51,6 +50,8 @@ def parse(text: str) -> RedisUrl:
         raise ValueError("is not a URL") from None
     if set(query) - set(_QUERY[shape]):
         raise ValueError("has a parameter that is not known")
+    if shape == "one":
+        return RedisUrl(text, shape, tls=scheme == "rediss")
     user, _, addresses = url.netloc.rpartition("@")
     username, _, password = user.partition(":")
     master, _, database = url.path.strip("/").partition("/")

@@ -300,6 +300,9 @@ def test_a_redis_url_is_kept_as_it_is(variables: dict[str, str], url: str) -> No
         ("redis://user:password@[localhost", "is not a URL"),
         ("redis://user:password@\u2100:6379", "is not a URL"),
         ("redis://user:password@localhost:port", "has a port that is not between 0 and 65535"),
+        ("rediss://user:password@a/0?ssl_cert_reqs=none", "has a parameter that is not known"),
+        ("rediss://user:password@a/0?db=1&ssl_check_hostname=false", "has a parameter that is not known"),
+        ("redis://user:password@a/0?socket_timeout=3600", "has a parameter that is not known"),
         ("redis+sentinel://user:password@a,b:port/m", "has a port that is not between 0 and 65535"),
         (
             "redis+sentinel://user:password@a,b",
