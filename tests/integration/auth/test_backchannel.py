@@ -213,6 +213,14 @@ def test_what_is_no_delivery_is_a_400(browser: AppBrowser, options: dict[str, An
     assert deliver(browser, **options).status_code == 400
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_form_of_very_many_fields_is_not_read(browser: AppBrowser, chunked: bool) -> None:
+    """A form of half a megabyte can have 250,000 fields, and would keep everybody waiting for a second."""
+    form = b"a&" * 10_000
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert deliver(browser, content=iter([form]) if chunked else form, headers=headers).status_code == 413
+
+
 def test_a_flood_of_forged_tokens_is_one_fetch_of_the_keys_and_costs_no_login(
     browser: AppBrowser, served: ServedApp, signer: Signer
 ) -> None:
