@@ -142,6 +142,10 @@ class Auth0Client(TokenClient):
                 raise jwt.InvalidTokenError("the login brought no ID token")
             answered.check(claims, login["token_response"].get("scope"), self.leeway)
             kept = await before_login(claims)
+            if answered.scopes and not login["token_response"].get("scope"):
+                # What was asked for beyond every login's is granted without a word, and would be asked for for ever.
+                scope = self._merge_scope_with_defaults(" ".join(answered.scopes), login.get("audience"))
+                login["token_response"] = {**login["token_response"], "scope": scope}
         state: StateData = await super()._persist_session_from_token_response(**login)
         session.update(kept)
         if not await sessions.save():

@@ -78,6 +78,16 @@ def test_scopes_that_are_missing_are_asked_for(browser: AppBrowser) -> None:
     assert through_the_provider(browser, answer).text == "for who may offline_access"
 
 
+def test_a_provider_that_grants_what_was_asked_for_without_a_word_is_not_asked_again(browser: AppBrowser) -> None:
+    """It need not say so (RFC 6749, 5.1)."""
+    browser.app.provider.knobs.echo_scope(False)
+    browser.sign_in_as()
+    answer = browser.get("/tests/scoped/offline_access")
+    callback = browser.sign_in(location(answer))
+    assert location(browser.get(callback)) == "/tests/scoped/offline_access"
+    assert browser.get("/tests/scoped/offline_access").text == "for who may offline_access"
+
+
 def test_scopes_that_the_provider_does_not_grant_end_in_a_page_and_not_in_a_loop(browser: AppBrowser) -> None:
     browser.sign_in_as()
     answer = browser.get("/tests/scoped/delete:everything")
