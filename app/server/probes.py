@@ -49,6 +49,8 @@ class Probes:
             return _said(503, "stopping")
         try:
             status, overloaded, body = self._ask(listeners[0], path)
+        except UnicodeEncodeError:
+            return _said(404, "unknown")
         except (OSError, http.client.HTTPException) as error:
             return _said(503, f"no worker answers: {error or type(error).__name__}")
         if overloaded:

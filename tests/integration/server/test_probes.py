@@ -50,6 +50,11 @@ def test_a_probe_over_tcp_hears_what_the_app_says_on_its_unix_socket(app: Gunico
     assert probe(app, "/healthz/ready") == (200, "ready")
 
 
+def test_a_path_that_no_request_can_have_is_unknown(app: Gunicorn) -> None:
+    assert probe(app, "/healthz/%C3%A9") == (404, "unknown")
+    assert "Traceback" not in app.log
+
+
 def test_without_redis_the_app_is_not_ready_but_alive(app: Gunicorn, redis: RedisServer) -> None:
     redis.stop()
     try:
