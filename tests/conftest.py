@@ -23,6 +23,8 @@ hypothesis.settings.load_profile("auth0-flask")
 def pytest_configure() -> None:
     """End as by Ctrl-C when a run is called off, so that fixtures stop their servers."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would every server that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
