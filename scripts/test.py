@@ -22,6 +22,8 @@ REPORTS = ROOT / ".local" / "reports"
 AT_ONCE = 2
 # These have a verb of their own, for they need a container engine: scripts/test_compose.py.
 WITH_CONTAINERS = ("image", "compose")
+# A suite that takes longer than all others is two, so that two cores share it.
+APART = "integration/auth"
 
 
 @dataclass
@@ -35,12 +37,18 @@ class Suite:
 
 
 def suites() -> list[str]:
-    """The folders under tests/ that have tests, the quick ones first."""
+    """The folders under tests/ that have tests: the quick one first, then the long ones, so that no lane ends alone."""
     tests = ROOT / "tests"
-    return sorted(
-        {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")} - set(WITH_CONTAINERS),
-        key=lambda name: (name != "unit", name == "browser", name),
-    )
+    names = {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")} - set(WITH_CONTAINERS)
+    if (tests / APART).exists():
+        names.add(APART)
+    return sorted(names, key=lambda name: (name != "unit", not name.startswith("integration"), name != "browser", name))
+
+
+def files_of(suite: str) -> list[str]:
+    """The arguments for pytest that choose the tests of *suite*."""
+    parts = [] if suite == APART else [f"--ignore=tests/{APART}"]
+    return [f"tests/{suite}", *parts]
 
 
 def read(report: Path) -> Suite:
@@ -104,7 +112,9 @@ def main(arguments: list[str]) -> int:
         if arguments:
             return conclude(*run_suites(processes, {"chosen": [*pytest, *arguments]}))
         # A process for each: what a suite keeps running, such as the browser's loop, is none of the next one's.
-        commands: dict[str, Sequence[str]] = {suite: [*pytest, f"tests/{suite}"] for suite in suites()}
+        commands: dict[str, Sequence[str]] = {
+            suite.replace("/", "-"): [*pytest, *files_of(suite)] for suite in suites()
+        }
         commands |= {"newest-python": ["scripts/newest_python.sh"]}
         print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
         return conclude(*run_suites(processes, commands, aside=True))
@@ -135,7 +145,7 @@ def conclude(results: list[Suite], failed: bool) -> int:
     """Print the table and the closing line; the exit status."""
     print()
     for suite in results:
-        print(f"{suite.name:14} {suite.passed:5} passed {len(suite.failed):3} failed {suite.seconds:7.1f} s")
+        print(f"{suite.name:16} {suite.passed:5} passed {len(suite.failed):3} failed {suite.seconds:7.1f} s")
     for test in (test for suite in results for test in suite.failed):
         print(f"failed: {test}")
     count = sum(len(suite.failed) for suite in results)

@@ -64,6 +64,9 @@ def test_every_folder_with_tests_is_a_suite_and_unit_is_the_first() -> None:
     first, *others = runner.suites()
     assert first == "unit"
     assert "integration" in others
+    assert runner.APART in others
+    assert runner.files_of("integration") == ["tests/integration", "--ignore=tests/integration/auth"]
+    assert runner.files_of(runner.APART) == ["tests/integration/auth"]
     assert "servers" not in others
 
 
