@@ -3,7 +3,9 @@
 import functools
 import logging
 import os
+import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,7 +18,11 @@ _EMPTY = vars(logging.makeLogRecord({}))
 # What other formatters leave on a record.
 _FORMATTED = frozenset({"message", "asctime", "color_message", "taskName"}) | _EMPTY.keys()
 _STANDARD_COUNT = len(_EMPTY)
+# What `relativeCreated` counts from.
+_STARTED = _EMPTY["created"] - _EMPTY["relativeCreated"] / 1000
 _STDERR = 2
+# Formatting the number takes as long as writing the line.
+_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 # Line ends and terminal controls beyond ASCII, which JSON leaves as they are.
 _LATE_CONTROL = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
 _CONTROL = {code: f"\\u{code:04x}" for code in range(32)} | _LATE_CONTROL
@@ -35,6 +41,35 @@ def configuration(level: str, production: bool) -> dict[str, Any]:
         "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "authlib")}
         | {name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
     }
+
+
+class LineRecord(logging.LogRecord):
+    """What `log.info(message, extra=fields)` would make, for a line that is written very often.
+
+    `LogRecord` takes the path of a file apart, and looks for the names of thread and process, each time anew.
+    """
+
+    fields: Mapping[str, Any] = {}
+
+    def __init__(self, alike: dict[str, Any], fields: Mapping[str, Any]) -> None:
+        created = time.time()
+        values = alike.copy()
+        values["created"] = created
+        values["msecs"] = created % 1 * 1000
+        values["relativeCreated"] = (created - _STARTED) * 1000
+        values["process"] = os.getpid()
+        values["thread"] = threading.get_ident()
+        values.update(fields)
+        values["fields"] = fields
+        self.__dict__ = values
+
+    @classmethod
+    def like(cls, logger: str, message: str, names: Sequence[str]) -> Callable[[Mapping[str, Any]], "LineRecord"]:
+        """What makes such records of *logger*, at level INFO and with this *message*, of fields with these *names*."""
+        alike = vars(logging.LogRecord(logger, logging.INFO, __file__, 0, message, (), None))
+        # As with `logging.logThreads` and `logging.logMultiprocessing` off.
+        alike["threadName"] = alike["processName"] = None
+        return functools.partial(cls, alike | dict.fromkeys((*names, "fields")))
 
 
 class StandardError(logging.Handler):
@@ -63,8 +98,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_context(record),
         }
+        line.update(_context(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         text = msgspec.json.encode(line, enc_hook=str).decode()
@@ -83,7 +118,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+    return _second(int(record.created)) + _MILLISECONDS[int(record.msecs)]
 
 
 @functools.lru_cache(2)
@@ -91,10 +126,13 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def _context(record: logging.LogRecord) -> dict[str, Any]:
+def _context(record: logging.LogRecord) -> Mapping[str, Any]:
+    if isinstance(record, LineRecord):
+        return record.fields
     # What the call gave comes after what every record has.
-    given = islice(vars(record).items(), _STANDARD_COUNT, None)
-    context = {name: value for name, value in given if name not in _FORMATTED}
-    if has_request_context():
+    context = dict(islice(vars(record).items(), _STANDARD_COUNT, None))
+    if not _FORMATTED.isdisjoint(context):
+        context = {name: value for name, value in context.items() if name not in _FORMATTED}
+    if "request_id" not in context and has_request_context():
         context["request_id"] = request_id()
     return context

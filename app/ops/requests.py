@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 
+from app.web import id_of
+
+from .logs import LineRecord
 from .metrics import RequestMetrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger("app.request")
+_record = LineRecord.like(log.name, "request", ("method", "path", "status", "seconds", "client", "request_id"))
 
 
 class Requests:
@@ -30,26 +34,27 @@ class Requests:
         started = time.perf_counter()
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            self._record(int(status[:3]), time.perf_counter() - started)
+            self._record(environ, int(status[:3]), time.perf_counter() - started)
             return start_response(status, headers, exc_info)
 
         return self._app(environ, start)
 
-    def _record(self, status: int, seconds: float) -> None:
+    def _record(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
         current = request._get_current_object()  # type: ignore[attr-defined]
         self._metrics.observe(current, status, seconds)
         if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
-            # As `log.info(..., extra=...)`, which would look for this line in the stack each time.
-            record = logging.LogRecord(log.name, logging.INFO, __file__, 0, "request", None, None)
-            vars(record).update(
-                # Never the query: codes, states and whatever pages put there are in it.
-                method=current.method,
-                path=current.path,
-                status=status,
-                seconds=round(seconds, 6),
-                client=current.remote_addr,
+            line = _record(
+                {
+                    # Never the query: codes, states and whatever pages put there are in it.
+                    "method": current.method,
+                    "path": current.path,
+                    "status": status,
+                    "seconds": round(seconds, 6),
+                    "client": current.remote_addr,
+                    "request_id": id_of(environ),
+                }
             )
-            log.handle(record)
+            log.handle(line)
 
 
 def init_app(app: Flask, metrics: RequestMetrics) -> None:
