@@ -9,6 +9,8 @@ import logging.config
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from .server import LoopFlask
     from .settings import Settings

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, jsonify, make_response, requ
 
 from app.sessions import StoreUnavailable
 
-from . import auth0
+from . import auth0, events
 
 log = logging.getLogger(__name__)
 backchannel = Blueprint("backchannel", __name__)
@@ -21,21 +21,30 @@ _LARGEST_BYTES = 16_384
 async def backchannel_logout() -> Response:
     """End the sessions that the form's `logout_token` names (OpenID Connect Back-Channel Logout 1.0, 2.5 to 2.8)."""
     if not current_app.config["AUTH0_BACKCHANNEL_LOGOUT"]:
+        _tell("unsupported")
         return _answer(501, "unsupported", "Sessions of this app cannot be ended from outside.")
     request.max_content_length = _LARGEST_BYTES
     tokens = request.form.getlist("logout_token")
     if request.mimetype != "application/x-www-form-urlencoded" or len(tokens) != 1 or len(tokens[0]) > _LONGEST:
+        _tell("refused", reason="the request is no form with one logout token")
         return _answer(400, "invalid_request", "The request must be a form with one logout_token.")
     try:
         ended = await auth0.handle_backchannel_logout(tokens[0])
     except BackchannelLogoutError as error:
         log.warning("back-channel logout refused", extra={"reason": str(error)})
+        _tell("refused", reason=str(error))
         return _answer(400, "invalid_request", "The logout token is not valid.")
     except StoreUnavailable:
+        _tell("unavailable")
         # The specification knows no other status for a logout that failed.
         return _answer(400, "logout_failed", "Sessions cannot be reached at the moment.")
     log.info("back-channel logout", extra={"sessions": ended})
+    _tell("ended", sessions=ended)
     return _answer(200)
+
+
+def _tell(outcome: str, *, sessions: int = 0, reason: str = "") -> None:
+    events.tell(events.backchannel_answered, outcome=outcome, sessions=sessions, reason=reason)
 
 
 def _answer(status: int, error: str = "", description: str = "") -> Response:

@@ -1,5 +1,6 @@
 """The SDK's client as pages use it: `auth0.get_user()` and the rest of the guide's table."""
 
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +12,7 @@ from flask import session
 
 from app import sessions
 
-from . import logins
+from . import events, logins
 from .hooks import before_login
 from .logout_tokens import FRESH_SECONDS, LOGOUT_TOKEN_CLAIMS, LOGOUT_TOKEN_TYPE, check_logout_token, labels
 from .provider import STRANGERS
@@ -27,11 +28,12 @@ _NO_CLAIMS = dict.fromkeys(UserClaims.model_fields)
 
 
 class NotSilently(Exception):
-    """A silent login found that it takes the person to sign in; `app_state` is that of the login."""
+    """A silent login found that it takes the person; `app_state` is that of the login, `code` the provider's word."""
 
-    def __init__(self, app_state: Any) -> None:
+    def __init__(self, app_state: Any, code: str) -> None:
         super().__init__("the provider has to ask the person")
         self.app_state = app_state
+        self.code = code
 
 
 class Auth0Client(TokenClient):
@@ -44,7 +46,8 @@ class Auth0Client(TokenClient):
         options = options or StartInteractiveLoginOptions()
         login = logins.Login.begin(options.app_state, options.authorization_params or {})
         options = options.model_copy(update={"app_state": login.keep()})
-        with logins.in_progress(login):
+        pushes = events.call_to_provider("par") if self._pushed_authorization_requests else nullcontext()
+        with logins.in_progress(login), pushes:
             url: str = await super().start_interactive_login(options, store_options)
         return url
 
@@ -56,12 +59,14 @@ class Auth0Client(TokenClient):
             f"{self._transaction_identifier}:{state}", options=store_options
         )
         login = logins.Login.kept(transaction.app_state) if transaction else None
+        if login is not None:
+            events.tell(events.login_returned, seconds=max(0, logins.now() - login.began) / 1000)
         with logins.in_progress(login):
             try:
                 result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
             except ApiError as error:
                 if login is not None and login.silent and error.code in _NEEDS_THE_PERSON:
-                    raise NotSilently(login.app_state) from None
+                    raise NotSilently(login.app_state, error.code) from None
                 raise
         result.pop("app_state", None)
         if login is not None and login.app_state:

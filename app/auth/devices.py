@@ -10,6 +10,7 @@ from flask import current_app, has_request_context, request
 
 from app import sessions
 
+from . import events
 from .logins import now
 
 # The first that matches: others' names stand in nearly every browser's text too.
@@ -52,13 +53,17 @@ async def devices() -> list[Device]:
 async def end_device(name: str) -> bool:
     """End the one session of this user's that has this name; False if there is none."""
     label = current_app.extensions["auth0"].user_label()
-    return label is not None and await sessions.end_one(label, name)
+    ended = label is not None and await sessions.end_one(label, name, cause="device")
+    events.tell(events.logged_out, kind="device", sessions=int(ended))
+    return ended
 
 
 async def end_all_devices() -> int:
     """End all sessions of this user's, this one among them; how many there were."""
     label = current_app.extensions["auth0"].user_label()
-    return 0 if label is None else await sessions.end(label, at=now())
+    ended = 0 if label is None else await sessions.end(label, at=now(), cause="everywhere")
+    events.tell(events.logged_out, kind="everywhere", sessions=ended)
+    return ended
 
 
 def note() -> dict[str, Any]:

@@ -16,6 +16,9 @@ from auth0_server_python.error import (
     OrganizationTokenValidationError,
     SessionExpiredError,
 )
+from werkzeug.exceptions import GatewayTimeout, HTTPException
+
+from app.sessions import StoreUnavailable
 
 from .logins import TooWeak
 
@@ -66,6 +69,27 @@ UNTRUSTED = CLOCK._replace(cause="untrusted_token")
 MISCONFIGURED = CLOCK._replace(cause="misconfigured")
 REFUSED = Failure("refused", 400, "Signing in did not succeed", "The sign-in service declined the request.")
 UNKNOWN = CLOCK._replace(cause="unknown")
+# Those that have another page than a `Failure`'s, or none.
+REFUSED_BY_HOOK = "refused_by_hook"
+STORE_UNAVAILABLE = "store_unavailable"
+TIMED_OUT = "timed_out"
+NEEDS_THE_PERSON = "needs_the_person"
+
+PEOPLES = (
+    *(failure.cause for failure in (DENIED, EXPIRED, CODE_USED, ORGANIZATION, TOO_WEAK, REFUSED)),
+    REFUSED_BY_HOOK,
+    NEEDS_THE_PERSON,
+)
+"""Causes that lie with who wanted to sign in, or with a rule: nothing is out of order."""
+PROVIDERS = tuple(failure.cause for failure in (SLOW, DOWN, UNKNOWN_KEY))
+"""Causes that lie with the provider, or on the way to it."""
+OPERATORS = (
+    *(failure.cause for failure in (CLOCK, UNTRUSTED, MISCONFIGURED, UNKNOWN)),
+    STORE_UNAVAILABLE,
+    TIMED_OUT,
+)
+"""Causes that the operator has to do something about."""
+CAUSES = (*PEOPLES, *PROVIDERS, *OPERATORS)
 
 # RFC 6749 (4.1.2.1, 5.2), OpenID Connect Core (3.1.2.6), and Auth0's own `unauthorized`.
 _BY_CODE = {
@@ -109,6 +133,20 @@ def classify(error: Exception) -> Failure:
         if failure_of_code is not None:
             return failure_of_code
     return REFUSED if isinstance(error, ApiError) else UNKNOWN
+
+
+def outcome_of(error: Exception) -> str:
+    """How a call to the provider ended that raised this: one of `events.PROVIDER_OUTCOMES`."""
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+        return "refused"
+    return {SLOW: "slow", DOWN: "down"}.get(classify(error), "refused")
+
+
+def cause_of_http(error: HTTPException) -> str:
+    """The cause of a login that ended in an answer which is not a `Failure`'s."""
+    if isinstance(error, StoreUnavailable):
+        return STORE_UNAVAILABLE
+    return TIMED_OUT if isinstance(error, GatewayTimeout) else REFUSED_BY_HOOK
 
 
 def code_of(error: Exception) -> str:

@@ -16,12 +16,22 @@ with warnings.catch_warnings():
 from auth0_server_python.error import ApiError
 
 from .discovery import Document
+from .events import call_to_provider
 from .verification import ID_TOKEN_CLAIMS, UnknownKey, check_party, verified
 
 # How often an unknown key makes the keys be read before their time: in seconds, counted for each reason by itself, so
 # that what strangers send never uses up what a login needs after a rotation.
 LOGIN = ("login", 2.0)
 STRANGERS = ("strangers", 30.0)
+
+
+class TokenEndpoint(AsyncOAuth2Client):
+    """The client of the code exchange."""
+
+    async def fetch_token(self, *arguments: Any, **options: Any) -> Any:
+        """authlib's, told to whoever watches."""
+        with call_to_provider("token"):
+            return await super().fetch_token(*arguments, **options)
 
 
 class ProviderClient(ServerClient):
@@ -58,8 +68,8 @@ class ProviderClient(ServerClient):
         self._connection: dict[str, Any] = {"verify": tls, "timeout": timeout, "proxy": proxy}
         self._metadata: dict[str, Document] = {}
         self._keys: dict[str, Document] = {}
-        # The client of the code exchange, which the SDK makes with none of these.
-        self._oauth = AsyncOAuth2Client(
+        # The SDK makes it with none of these.
+        self._oauth = TokenEndpoint(
             client_id=self._client_id,
             client_secret=None if self._client_assertion_signing_key else self._client_secret,
             headers=self._telemetry_headers,
@@ -75,6 +85,12 @@ class ProviderClient(ServerClient):
         for document in (*self._metadata.values(), *self._keys.values()):
             await document.close()
         await self._oauth.aclose()
+
+    async def get_token_by_refresh_token(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The SDK's, told to whoever watches."""
+        with call_to_provider("refresh"):
+            answer: dict[str, Any] = await super().get_token_by_refresh_token(options)
+        return answer
 
     async def verified(
         self, token: str, required: tuple[str, ...], unknown_key: tuple[str, float], kind: str | None = None
@@ -110,7 +126,7 @@ class ProviderClient(ServerClient):
         if document is None:
             # A few at most: the setting's, and those of sessions that began before it was changed.
             document = self._metadata[domain] = Document(
-                "metadata", lambda: self._in_time(self._fetch_oidc_metadata(domain)), self._keys_seconds
+                "metadata", lambda: self._in_time("metadata", self._fetch_oidc_metadata(domain)), self._keys_seconds
             )
         return await document.get()
 
@@ -124,15 +140,16 @@ class ProviderClient(ServerClient):
         address = (await self._get_oidc_metadata_cached(domain)).get("jwks_uri")
         if not address:
             raise ApiError("missing_jwks_uri", "the provider's metadata names no keys")
-        return await self._in_time(self._fetch_jwks(address))
+        return await self._in_time("keys", self._fetch_jwks(address))
 
-    async def _in_time(self, fetch: Any) -> dict[str, Any]:
-        # httpx limits each wait for bytes, and an answer can come in very many pieces.
-        async with asyncio.timeout(self._timeout):
-            fetched = await fetch
-        if not isinstance(fetched, dict):
-            raise ApiError("invalid_response", "the provider's answer is no JSON object")
-        return fetched
+    async def _in_time(self, call: str, fetch: Any) -> dict[str, Any]:
+        with call_to_provider(call):
+            # httpx limits each wait for bytes, and an answer can come in very many pieces.
+            async with asyncio.timeout(self._timeout):
+                fetched = await fetch
+            if not isinstance(fetched, dict):
+                raise ApiError("invalid_response", "the provider's answer is no JSON object")
+            return fetched
 
     def _get_http_client(self, **options: Any) -> httpx.AsyncClient:
         client: httpx.AsyncClient = super()._get_http_client(**{**self._connection, **options})

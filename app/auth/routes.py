@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response
 from app.server import on_loop
 from app.web import error_page, forget_pages
 
-from . import auth0
+from . import auth0, events
 from .client import NotSilently
-from .failures import CODE_USED, EXPIRED, classify
+from .failures import CODE_USED, EXPIRED, NEEDS_THE_PERSON, REFUSED_BY_HOOK, classify
 from .hooks import LoginRefused, before_logout
 from .starting import begin_login, is_visit, login_failed, parameter
 
@@ -49,8 +49,10 @@ async def callback() -> Any:
     try:
         result = await auth0.complete_interactive_login(str(request.url))
     except NotSilently as error:
+        events.tell(events.login_failed, step="callback", cause=NEEDS_THE_PERSON, code=error.code, operator=False)
         return _to(error.app_state)
     except LoginRefused as error:
+        events.tell(events.login_failed, step="callback", cause=REFUSED_BY_HOOK, code="LoginRefused", operator=False)
         log.warning("login refused", extra={"reason": error.reason})
         return error_page(403, "You cannot sign in here", "Your account is not meant for this app.")
     except Exception as error:  # noqa: BLE001 - each kind gets its page
@@ -60,15 +62,18 @@ async def callback() -> Any:
             return redirect("/")
         return login_failed("callback", error, failure)
     log.info("login succeeded")
+    events.tell(events.login_completed)
     return _to(result.get("app_state"))
 
 
 @routes.get("/logout")
 async def logout() -> Response:
     """End the session here and at Auth0, and come back to the start page."""
-    await before_logout(await auth0.get_user() or {})
+    user = await auth0.get_user()
+    await before_logout(user or {})
     federated = current_app.config["AUTH0_LOGOUT_FEDERATED"]
     url = await auth0.logout(LogoutOptions(return_to=current_app.config["ORIGIN"], federated=federated))
+    events.tell(events.logged_out, kind="user", sessions=0 if user is None else 1)
     response = redirect(url)
     forget_pages(response)
     return response

@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from app.web import error_page
 
-from .failures import Failure, classify, code_of
+from . import events
+from .failures import OPERATORS, Failure, cause_of_http, classify, code_of
 from .return_to import is_safe_path
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ async def begin_login(
         url = await current_app.extensions["auth0"].start_interactive_login(options)
     except Exception as error:  # noqa: BLE001 - each kind gets its page
         return login_failed("login", error)
+    events.tell(events.login_started, silent=(parameters or {}).get("prompt") == "none")
     # 303: what was a POST must not be sent on to the provider.
     return redirect(url, 302 if request.method in ("GET", "HEAD") else 303)
 
@@ -48,8 +50,13 @@ async def begin_login(
 def login_failed(step: str, error: Exception, failure: Failure | None = None) -> Response:
     """The page for a login that failed at *step*, and its line in the log."""
     if isinstance(error, HTTPException):
+        cause = cause_of_http(error)
+        events.tell(events.login_failed, step=step, cause=cause, code=type(error).__name__, operator=cause in OPERATORS)
         raise error
     failure = failure or classify(error)
+    events.tell(
+        events.login_failed, step=step, cause=failure.cause, code=code_of(error), operator=failure.cause in OPERATORS
+    )
     log.log(
         logging.ERROR if failure.operator else logging.WARNING,
         "login failed: %s",

@@ -69,7 +69,7 @@ class FlaskSessionStateStore(StateStore):
         A login that is under way does not survive it. A session in a browser's cookies is out of reach (the guide).
         """
         [label, *_all_of_the_user] = labels(claims["iss"], claims.get("sid"), claims.get("sub"))
-        return await sessions.end(label, at=logins.now())
+        return await sessions.end(label, at=logins.now(), cause="backchannel")
 
 
 class FlaskSessionTransactionStore(TransactionStore):

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
 from auth0_server_python.auth_types import LogoutOptions
@@ -13,7 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from app import sessions
 
-from .failures import DOWN, SLOW, classify
+from .events import call_to_provider, refresh_ended, refresh_lock_taken, tell
+from .failures import DOWN, SLOW, classify, code_of
 from .provider import LOGIN, ProviderClient
 from .stores import FlaskSessionStateStore
 from .token_state import good_for, grant, newest, renewed
@@ -83,7 +86,7 @@ class TokenClient(ProviderClient):
         if good_for(found) > 0 and asked_at < self._failed_at.get(session, -RETRY_SECONDS) + RETRY_SECONDS:
             return _access_token(found)
         try:
-            async with sessions.lock("tokens", lease=LEASE_SECONDS, wait=self._timeout + LEASE_SECONDS):
+            async with self._lock(asked_at):
                 return await self._renewed(session, asked_at, audience, wanted)
         except (TokenUnavailable, sessions.LockTimeout) as error:
             if good_for(found) > 0:
@@ -108,6 +111,17 @@ class TokenClient(ProviderClient):
         """End what is under way, and close the connections."""
         await asyncio.gather(*self._revocations)
         await super().close()
+
+    @asynccontextmanager
+    async def _lock(self, asked_at: float) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(
+                    sessions.lock("tokens", lease=LEASE_SECONDS, wait=self._timeout + LEASE_SECONDS)
+                )
+            finally:
+                tell(refresh_lock_taken, seconds=time.monotonic() - asked_at)
+            yield
 
     async def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = self._state_store.read(self._state_identifier) or {}
@@ -167,7 +181,10 @@ class TokenClient(ProviderClient):
             raise
         except Exception as error:
             failure = classify(error)
-            if failure in (DOWN, SLOW):
+            away, code = failure in (DOWN, SLOW), code_of(error)
+            refused = "reused" if code == "invalid_grant" else "refused"
+            tell(refresh_ended, outcome="provider_down" if away else refused, code=code)
+            if away:
                 _remember(self._failed_at, session, time.monotonic())
                 raise TokenUnavailable(error) from error
             await self._forget(state, error)
@@ -175,6 +192,7 @@ class TokenClient(ProviderClient):
                 AccessTokenErrorCode.REFRESH_TOKEN_ERROR, "The provider does not renew the token.", error
             ) from error
         self._failed_at.pop(session, None)
+        tell(refresh_ended, outcome="renewed", code="")
         return answer
 
     async def _forget(self, state: dict[str, Any], error: Exception) -> None:
@@ -198,7 +216,8 @@ class TokenClient(ProviderClient):
             issuer = metadata.get("issuer") or f"https://{domain}/"
             self._apply_client_authentication(parameters, issuer, in_body=True)
             async with self._get_http_client() as http:
-                (await http.post(endpoint or f"https://{domain}/oauth/revoke", data=parameters)).raise_for_status()
+                with call_to_provider("revoke"):
+                    (await http.post(endpoint or f"https://{domain}/oauth/revoke", data=parameters)).raise_for_status()
         except Exception as error:  # noqa: BLE001 - the session has ended all the same
             log.warning("a refresh token could not be revoked", extra={"code": type(error).__name__})
 

@@ -41,6 +41,7 @@ class LoopFlask(Flask):
         self.pool: Pool | None = None
         self.start_hooks: list[Hook] = []
         self.stop_hooks: list[Hook] = []
+        self.tick_hooks: list[Callable[[float], object]] = []
         self.overload_response: Callable[[], FlaskResponse] | None = None
         """Makes the answer to a request that is one too many; called once, at start."""
 
@@ -58,6 +59,14 @@ class LoopFlask(Flask):
     def on_stop(self, function: Hook) -> Hook:
         """Await `function()` on the server's loop after the last request; the last one registered is the first."""
         self.stop_hooks.append(function)
+        return function
+
+    def on_tick(self, function: Callable[[float], object]) -> Callable[[float], object]:
+        """Call `function(lag)` ten times a second while the server runs, on its loop: it must not block.
+
+        *lag* is how late the loop was this time, in seconds.
+        """
+        self.tick_hooks.append(function)
         return function
 
     def async_to_sync(self, func: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:

@@ -18,7 +18,9 @@ except SettingsError as error:
 _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 metrics.prepare_directory(_memory)
 
+from app import __version__  # noqa: E402
 from app.ops import logs  # noqa: E402 - it imports prometheus_client
+from app.ops.metrics import Master  # noqa: E402
 
 bind = settings.server_bind
 workers = settings.server_workers
@@ -53,8 +55,10 @@ def on_starting(server: Any) -> None:
     def with_probes(app: Any) -> probes.Probes:
         return probes.Probes(app, listeners, tls=server.cfg.is_ssl)
 
+    # Of the arbiter, as this file is read anew on SIGHUP.
+    server.observer = Master(lambda: list(server.WORKERS), __version__, settings.session_backend)
     try:
-        server.log.info("Metrics at: %s", metrics.serve(settings.metrics_bind, with_probes))
+        server.log.info("Metrics at: %s", metrics.serve(settings.metrics_bind, with_probes, server.observer))
     except OSError as error:
         server.log.critical("METRICS_BIND %s cannot be listened on: %s", settings.metrics_bind, error.strerror)
         sys.exit(1)
@@ -74,3 +78,4 @@ def post_fork(server: Any, worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """In the master, after a worker's end."""
     metrics.worker_ended(worker.pid)
+    server.observer.worker_ended(asked=worker.was_asked_to_end)

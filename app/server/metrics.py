@@ -14,10 +14,14 @@ from wsgiref.simple_server import WSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from prometheus_client.registry import Collector
+
+    from .metric_files import MetricFiles
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _prepared: Path | None = None
 _server: WSGIServer | None = None
+_files: "MetricFiles | None" = None
 
 
 def prepare_directory(parent: str | None) -> None:
@@ -55,19 +59,23 @@ def _remove(folder: Path, master: int, *, whole: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(bind: str, around: "Callable[[WSGIApplication], WSGIApplication]") -> str:
+def serve(bind: str, around: "Callable[[WSGIApplication], WSGIApplication]", *collectors: "Collector") -> str:
     """Serve all workers' metrics on `bind` (`host:port`), from a thread of the master's; returns the URL.
 
     :param around: middleware for what else the port serves.
+    :param collectors: of what the master knows by itself.
     :raises OSError: the address cannot be bound.
     """
     from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server  # noqa: PLC0415
-    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
-    global _server
+    from .metric_files import MetricFiles  # noqa: PLC0415
+
+    global _files, _server  # noqa: PLW0603 - of the process, as the port is
     host, _, port = bind.rpartition(":")
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    _files = MetricFiles(Path(os.environ[VARIABLE]))
+    for collector in (_files, *collectors):
+        registry.register(collector)
     _server, _ = start_http_server(int(port), host.strip("[]"), registry)
     _server.set_app(around(_without_query(make_wsgi_app(registry))))
     return f"http://{host}:{_server.server_port}/metrics"
@@ -88,7 +96,6 @@ def leave_to_the_master() -> None:
 
 
 def worker_ended(pid: int) -> None:
-    """Drop what counts for live workers only, such as a gauge of requests in flight."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
-
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    """Keep what it has counted, and drop what counts for live workers only, such as a gauge of requests in flight."""
+    if _files is not None:
+        _files.worker_ended(pid)

@@ -85,6 +85,7 @@ class Pool:
         self.size = size
         self.limit = size * (1 + QUEUED_PER_THREAD)
         self._stats = stats
+        stats.threads = size
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._threads = 0
         self._outstanding = 0

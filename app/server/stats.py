@@ -11,6 +11,10 @@ class Stats:
     """Requests being answered, including responses being streamed."""
     threads_busy: int = 0
     """Pool threads at work, also for requests that have been given up."""
+    threads: int = 0
+    """Pool threads that there may be."""
+    connections: int = 0
+    """Connections that are open, idle ones among them; counted ten times a second."""
     queued: int = 0
     """Calls that wait for a pool thread."""
     refused: int = 0

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import mmap
 import os
 import signal
 import socket
@@ -25,17 +26,21 @@ MARGIN_SECONDS = 1.0
 QUICK_SECONDS = 1
 FIRST_REQUEST_SECONDS = 0.5
 TICK_SECONDS = 0.01
+# So long uvicorn's main loop sleeps between two calls of `on_tick`.
+UVICORN_TICK_SECONDS = 0.1
 
 
 class DrainingServer(Server):
     """On SIGTERM: readiness says no, `drain_seconds` later nothing new is accepted, running requests finish."""
 
-    def __init__(self, app: ASGI, grace_seconds: float, **options: Any) -> None:
+    def __init__(self, app: ASGI, grace_seconds: float, asked: mmap.mmap, **options: Any) -> None:
         super().__init__(**options)
         self._app = app
+        self._asked = asked
         self._grace_seconds = grace_seconds
         self._drain_seconds: float = app.flask.config.get("SERVER_DRAIN_SECONDS", 0.0)
         self._exit_at: float | None = None
+        self._ticked_at: float | None = None
 
     async def startup(self, *arguments: Any, **options: Any) -> None:
         await super().startup(*arguments, **options)
@@ -53,6 +58,7 @@ class DrainingServer(Server):
 
     def _stop(self, drain_seconds: float) -> None:
         self._app.flask.stats.draining = True
+        self._asked[0] = 1
         if self._exit_at is None:
             seconds = max(self._grace_seconds - MARGIN_SECONDS / 2, MARGIN_SECONDS / 2)
             watchdog = threading.Timer(seconds, _exit_at_once)
@@ -81,6 +87,12 @@ class DrainingServer(Server):
                 return
 
     async def on_tick(self, counter: int) -> bool:
+        now = time.monotonic()
+        lag = 0.0 if self._ticked_at is None else max(0.0, now - self._ticked_at - UVICORN_TICK_SECONDS)
+        self._ticked_at = now
+        self._app.flask.stats.connections = len(self.server_state.connections)
+        for hook in self._app.flask.tick_hooks:
+            hook(lag)
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
         return await super().on_tick(counter)
@@ -113,9 +125,16 @@ class Worker(UvicornWorker):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # Made in the master, before the fork, so that the two share it.
+        self._asked = mmap.mmap(-1, 1)
         if not self.log.error_log.handlers:
             # gunicorn's lines go to the root logger's handlers; uvicorn's would go nowhere.
             logging.getLogger("uvicorn.error").propagate = True
+
+    @property
+    def was_asked_to_end(self) -> bool:
+        """For the master: whether the worker knew of its end; otherwise it has crashed, was killed or hung."""
+        return self._asked[0] != 0
 
     async def _serve(self) -> None:
         app = self.wsgi
@@ -123,7 +142,7 @@ class Worker(UvicornWorker):
         grace = float(self.cfg.graceful_timeout)
         drain = float(app.flask.config.get("SERVER_DRAIN_SECONDS", 0.0))
         self.config.timeout_graceful_shutdown = max(1, int(grace - drain - 2 * MARGIN_SECONDS))
-        server = DrainingServer(app, grace, config=self.config)
+        server = DrainingServer(app, grace, self._asked, config=self.config)
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         await server.serve(sockets=self.sockets)
         if not server.started:

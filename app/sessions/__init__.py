@@ -31,6 +31,7 @@ from .current import (
     sid_digest,
 )
 from .entries import Entries
+from .events import Stats
 from .index import Index, Listed
 from .keyring import KeyRing
 from .locks import FleetLocks, LocalLocks, LockTimeout
@@ -44,6 +45,7 @@ __all__ = [
     "LockTimeout",
     "Session",
     "SessionTooLarge",
+    "Stats",
     "StoreUnavailable",
     "TransientCookies",
     "end",
@@ -69,6 +71,7 @@ __all__ = [
 def init_app(app: LoopFlask, settings: Settings) -> None:
     """Set `app.session_interface`, and the extensions that the functions below use."""
     keyring = KeyRing(settings.secrets)
+    app.extensions["session_keys"] = keyring
     file = settings.secret_file
     if file is not None:
         rotation.init_app(app, keyring, settings.secrets, lambda: settings.secrets_in(file))

@@ -17,10 +17,13 @@ class Circuit:
     """Open after three failures in a row. Then *probe* alone asks the store, twice a second or so, until it answers.
 
     So a store that hangs costs each worker some tenths of a second, and no request waits to find out that it is back.
+
+    :param on_change: called with whether it is open, whenever that has changed.
     """
 
-    def __init__(self, probe: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, probe: Callable[[], Awaitable[object]], on_change: Callable[[bool], object]) -> None:
         self.is_open = False
+        self._on_change = on_change
         self._probe = probe
         self._failures = 0
         self._probing: asyncio.Task[None] | None = None
@@ -31,6 +34,7 @@ class Circuit:
         if self.is_open:
             self.is_open = False
             log.info("the session store answers again")
+            self._on_change(False)
 
     def failed(self) -> None:
         """Note that it has not."""
@@ -38,6 +42,7 @@ class Circuit:
         if self._failures >= _FAILURES and not self.is_open:
             self.is_open = True
             log.error("the session store does not answer: no request waits for it until it does")
+            self._on_change(True)
             self._probing = asyncio.get_running_loop().create_task(self._probe_again_and_again())
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 
 from .cookies import MAXIMUM_BYTES, delete_cookie, set_cookie, to_bytes, to_text, vary_by_cookie
+from .events import Stats, session_created, session_refused, tell, tell_ended
 from .keyring import KeyRing, Undecryptable
 from .merge import Resolve
 from .model import Session, SessionTooLarge, decode, encode
@@ -38,6 +39,7 @@ class CookieSessions(SessionInterface):
         self.resolvers: dict[str, Resolve] = {}
         """Never called: each response has the browser's cookies to itself."""
         self._keyring = keyring
+        self._stats = Stats.of(app)
         self._lifetime = int(app.permanent_session_lifetime.total_seconds())
         self._idle = idle if idle < self._lifetime else None
 
@@ -51,8 +53,10 @@ class CookieSessions(SessionInterface):
                 session = decode(sid.hex(), self._keyring.open(_PURPOSE, sid, blob), self._lifetime)
             except Undecryptable:
                 log.warning("session refused: its cookie cannot be decrypted")
+                tell(session_refused, where="session")
             else:
                 if session is not None and self._used(app, request, session):
+                    self._stats.opened(first_key=self._keyring.is_first(blob))
                     return session
         return Session(_new_sid())
 
@@ -74,9 +78,14 @@ class CookieSessions(SessionInterface):
         for index, part in enumerate(parts):
             set_cookie(app, response, _name(app, index), part, session.expires_in(self._lifetime))
         if parts:
+            if not session.stored:
+                tell(session_created)
+                tell_ended("replaced", len(session.replaced))
             self._note_use(app, session, response)
-        elif _used_name(app) in flask.request.cookies:
-            sent.append(_used_name(app))
+        else:
+            tell_ended("logout", len(session.replaced) + session.stored)
+            if _used_name(app) in flask.request.cookies:
+                sent.append(_used_name(app))
         for name in sent[len(parts) :]:
             delete_cookie(app, response, name)
 

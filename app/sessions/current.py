@@ -14,6 +14,7 @@ from typing import Any, cast
 from flask import Flask, current_app, session
 
 from .cookie import CookieSessions
+from .events import tell_ended
 from .index import Index, Listed
 from .locks import Locks
 from .merge import Resolve
@@ -109,20 +110,30 @@ def index(labels: Mapping[str, int], note: Mapping[str, Any] | None = None) -> N
     current.modified = True
 
 
-async def end(label: str, *, at: int | None = None) -> int:
+async def end(label: str, *, at: int | None = None, cause: str = "other") -> int:
     """End all sessions under *label*, also those that are about to be written and whose label holds since *at*.
 
     :param at: Unix seconds; now unless given.
+    :param cause: for whoever watches, one of `events.ENDS`.
     :returns: how many there were.
     """
     found = _index()
-    return 0 if found is None else await found.end(label, int(time.time()) if at is None else at, _TOMBSTONE_SECONDS)
+    if found is None:
+        return 0
+    ended = await found.end(label, int(time.time()) if at is None else at, _TOMBSTONE_SECONDS)
+    tell_ended(cause, ended)
+    return ended
 
 
-async def end_one(label: str, name: str) -> bool:
-    """End the session that `listed` calls *name*; False if there is none of it under *label*."""
+async def end_one(label: str, name: str, *, cause: str = "other") -> bool:
+    """End the session that `listed` calls *name*; False if there is none of it under *label*.
+
+    :param cause: for whoever watches, one of `events.ENDS`.
+    """
     found = _index()
-    return False if found is None else await found.end_one(label, name)
+    ended = found is not None and await found.end_one(label, name)
+    tell_ended(cause, int(ended))
+    return ended
 
 
 async def listed(label: str) -> list[Listed]:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from .entries import PREFIX, Entries, name_of
+from .events import session_refused, tell
 from .keyring import KeyRing, Undecryptable
 from .model import Session
 from .store import RedisStore
@@ -150,6 +151,8 @@ class Index:
         try:
             plaintext = self._keyring.open(_NOTE, f"{name} {label}".encode(), sealed or b"")
         except Undecryptable:
+            if sealed:
+                tell(session_refused, where="note")
             return {}
         return msgspec.msgpack.decode(plaintext, type=dict[str, Any])
 

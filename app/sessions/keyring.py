@@ -38,6 +38,11 @@ class KeyRing:
         self._keys = {_expand(key, b"key id")[:4]: key for key in reversed(keys)}
         self._first = _expand(keys[0], b"key id")[:4]
 
+    @property
+    def first_id(self) -> str:
+        """The id of the first secret's key, as it stands in blobs, in hexadecimal."""
+        return self._first.hex()
+
     def is_first(self, blob: bytes) -> bool:
         """Whether *blob* was sealed with the first secret."""
         return blob[_KEY_ID] == self._first

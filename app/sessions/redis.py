@@ -16,6 +16,7 @@ from app.server import await_
 
 from .cookies import delete_cookie, set_cookie, vary_by_cookie
 from .entries import PREFIX, Entries, key_of, name_of, version_of
+from .events import Stats, session_created, session_refused, tell, tell_ended
 from .index import Index
 from .keyring import KeyRing, Undecryptable
 from .merge import Resolve, merge
@@ -36,6 +37,7 @@ class RedisSessions(ServerSideSessionInterface):
         super().__init__(app, key_prefix=PREFIX, use_signer=False, permanent=True, sid_length=32)
         self.resolvers: dict[str, Resolve] = {}
         self._keyring = keyring
+        self._stats = Stats.of(app)
         self._entries = entries
         self._index = index
         self._lifetime = int(app.permanent_session_lifetime.total_seconds())
@@ -134,6 +136,9 @@ class RedisSessions(ServerSideSessionInterface):
                 return False
         if not await self._swapped(session, session.sid, session.version):
             return False
+        if not session.stored:
+            tell(session_created)
+            tell_ended("replaced", len(session.replaced))
         session.stored, session.outdated = True, False
         replaced, session.replaced = session.replaced, ()
         await self._index.remove(session.labels, [name_of(sid) for sid, _version in replaced])
@@ -173,6 +178,7 @@ class RedisSessions(ServerSideSessionInterface):
             self._index.remove(session.labels, names),
             *(self._entries.delete(name) for name in names),
         )
+        tell_ended("logout", len(ended))
         session.end(self._new_sid())
         session.emptied = True
 
@@ -185,10 +191,13 @@ class RedisSessions(ServerSideSessionInterface):
             session = decode(sid, self._keyring.open(_PURPOSE, sid.encode(), blob), self._lifetime)
         except Undecryptable:
             log.warning("session refused: its data in Redis cannot be decrypted")
+            tell(session_refused, where="session")
             return None
         if session is not None:
             session.version = version_of(blob)
-            if not self._keyring.is_first(blob):
+            first = self._keyring.is_first(blob)
+            self._stats.opened(first_key=first)
+            if not first:
                 # It moves to the first key at once, so that the old one need not be kept until the session ends.
                 session.outdated = session.modified = True
         return session

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from app.server import LoopFlask
 
+from .events import keys_changed, keys_refused
 from .keyring import KeyRing
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ class Rotation:
     other, within a minute or two.
     """
 
-    def __init__(self, keyring: KeyRing, ring: Sequence[str], read: Read) -> None:
+    def __init__(self, app: LoopFlask, keyring: KeyRing, ring: Sequence[str], read: Read) -> None:
+        self._app = app
         self._keyring = keyring
         self._ring = tuple(ring)
         self._read = read
@@ -66,6 +68,7 @@ class Rotation:
             problem = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
             if problem != self._problem:
                 log.error("AUTH0_SECRET_FILE was not taken: it %s", problem)
+            keys_refused.send(self._app, problem=problem, news=problem != self._problem)
             self._problem = problem
             return
         self._problem = ""
@@ -73,10 +76,11 @@ class Rotation:
             self._ring = ring
             self._keyring.use(ring)
             log.info("the keys of sessions were read anew: there are %d", len(ring))
+            keys_changed.send(self._app, key_id=self._keyring.first_id, keys=len(ring))
 
 
 def init_app(app: LoopFlask, keyring: KeyRing, ring: Sequence[str], read: Read) -> None:
     """Keep the ring as *read* has it while the server runs."""
-    rotation = Rotation(keyring, ring, read)
+    rotation = Rotation(app, keyring, ring, read)
     app.on_start(rotation.start)
     app.on_stop(rotation.stop)

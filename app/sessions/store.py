@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
@@ -9,6 +10,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from .circuit import Circuit
 from .connect import CONNECTIONS, Connection
+from .events import circuit_changed, store_answered
 from .model import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class RedisStore:
         self._client: Redis | RedisCluster | None = None
         self._waiting: list[_Command] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._circuit = Circuit(self.ping)
+        self._circuit = Circuit(self.ping, lambda is_open: circuit_changed.send(self, is_open=is_open))
 
     async def execute(self, *command: Any) -> Any:
         """Send one command, for example `"GET", key`, and return Redis' answer.
@@ -91,6 +93,8 @@ class RedisStore:
         self._start()
 
     async def _send(self, batch: list[_Command]) -> None:
+        started = time.perf_counter()
+        outcome = "ok"
         try:
             pipeline = self._connected().pipeline(transaction=False)
             for command, _answer in batch:
@@ -103,6 +107,7 @@ class RedisStore:
             # The circuit's own question must not be broken off by it: nobody would ask again.
             if not self._circuit.is_open:
                 log.error("the session store does not answer: %s", _reason(error))
+            outcome = "unavailable"
             self._circuit.failed()
             # What waited for a connection meanwhile has waited long enough.
             batch, self._waiting = batch + self._waiting, []
@@ -111,6 +116,7 @@ class RedisStore:
             for _command, answer in batch:
                 answer.cancel()
             raise
+        seconds = time.perf_counter() - started
         for (_command, answer), value in zip(batch, answers, strict=True):
             # Whoever waited may be gone: its request was cancelled.
             if answer.done():
@@ -118,10 +124,12 @@ class RedisStore:
             if isinstance(value, StoreUnavailable):
                 answer.set_exception(value)
             elif isinstance(value, Exception):
+                outcome = "refused"
                 log.error("the session store refuses a command: %s", _reason(value))
                 answer.set_exception(StoreUnavailable())
             else:
                 answer.set_result(value)
+        store_answered.send(self, outcome=outcome, seconds=seconds)
 
     def _connected(self) -> "Redis | RedisCluster":
         if self._client is None:

@@ -10,6 +10,7 @@ from flask import Response, after_this_request, current_app, g, request
 from app.server import on_loop
 
 from .cookies import delete_cookie, set_cookie, to_bytes, to_text
+from .events import session_refused, tell
 from .keyring import KeyRing, Undecryptable
 
 _PURPOSE = "transient cookie"
@@ -63,6 +64,7 @@ class TransientCookies:
         try:
             plaintext = self._keyring.open(_PURPOSE, name.encode(), to_bytes(request.cookies[name]))
         except Undecryptable:
+            tell(session_refused, where="transaction")
             return None
         return self._decoder.decode(plaintext)
 

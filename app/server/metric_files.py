@@ -1,0 +1,71 @@
+"""The files that workers keep their metrics in: added up for whoever asks, and merged as workers end.
+
+prometheus_client has a file for each kind of metric and process, and leaves those of dead processes, so that nothing
+they counted is lost: with workers that come and go there would be more and more to read. Here a worker's files are
+added to those called `ended` when it ends, under the lock that readers hold too: nothing is seen twice, or not at all.
+
+Import nothing of prometheus_client before `metrics.prepare_directory` has run, so not this module either.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+_ENDED = "ended"
+# What a value of a worker that has ended makes with another, by how their files' names begin. All other gauges are of
+# live workers alone.
+_TOGETHER: Mapping[str, Callable[[float, float], float]] = {
+    "counter": float.__add__,
+    "histogram": float.__add__,
+    "summary": float.__add__,
+    "gauge_sum": float.__add__,
+    "gauge_max": max,
+    "gauge_min": min,
+}
+
+
+class MetricFiles(Collector):
+    """The sums over all workers whose files are in *folder*, for a registry."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read all files."""
+        with self._lock:
+            # One that a worker is just making has no header yet.
+            files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+            families = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        for family in families:
+            if family.name.endswith("_info"):
+                # What is not so any more: a series cannot be taken out of a file.
+                family.samples = [sample for sample in family.samples if sample.value]
+            yield family
+
+    def worker_ended(self, pid: int) -> None:
+        """Add what the process has counted to what all that ended have, and forget the rest."""
+        with self._lock:
+            for file in self._folder.glob(f"*_{pid}.db"):
+                kind = file.stem.removesuffix(f"_{pid}")
+                together = _TOGETHER.get(kind)
+                if together is not None and file.stat().st_size:
+                    _add(file, self._folder / f"{kind}_{_ENDED}.db", together)
+                file.unlink()
+
+
+def _add(file: Path, to: Path, together: Callable[[float, float], float]) -> None:
+    known = to.exists()
+    sums = MmapedDict(str(to))  # type: ignore[no-untyped-call]
+    try:
+        keys = {key for key, _value, _time in sums.read_all_values()} if known else set()  # type: ignore[no-untyped-call]
+        for key, value, _time, _position in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+            before = sums.read_value(key)[0] if key in keys else None  # type: ignore[no-untyped-call]
+            sums.write_value(key, value if before is None else together(before, value), 0.0)  # type: ignore[no-untyped-call]
+    finally:
+        sums.close()  # type: ignore[no-untyped-call]
