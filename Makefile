@@ -47,6 +47,7 @@ sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Write the parts of the app and of the id
 
 docs: $(VENV)/dev ## Renew the generated pages under docs/ and helm/
 	$(VENV)/bin/python -m app settings --markdown > docs/settings.md
+	$(VENV)/bin/python -m app metrics > docs/metrics.md
 	$(VENV)/bin/python -m scripts.chart_docs
 	$(VENV)/bin/python -m scripts.licences > docs/licences.md
 

@@ -1,6 +1,7 @@
 """`python -m app settings`: the table of all settings, and a check of them without starting.
 
-`python -m app health`: whether the server on this machine is well. `python -m app keys`: a new secret for sessions.
+`python -m app metrics`: the page docs/metrics.md. `python -m app health`: whether the server on this machine is well.
+`python -m app keys`: a new secret for sessions.
 """
 
 import argparse
@@ -20,11 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     health.add_argument(
         "--live", action="store_true", help="ask only whether it answers, not whether it has what it needs"
     )
+    commands.add_parser("metrics", help="print docs/metrics.md: every metric, its labels and what it means")
     commands.add_parser("keys", help="print a new secret for AUTH0_SECRET")
     options = parser.parse_args(arguments)
     if options.command == "keys":
         print(secrets.token_hex(_SECRET_BYTES))
         return 0
+    if options.command == "metrics":
+        return _metrics()
     if options.command == "health":
         return _health("live" if options.live else "ready")
     return _settings(options.markdown)
@@ -39,6 +43,13 @@ def _health(question: str) -> int:
     except health.NotWell as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _metrics() -> int:
+    from .ops.metrics import page  # noqa: PLC0415
+
+    print(page.markdown(), end="")
     return 0
 
 
