@@ -34,8 +34,8 @@ bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; A
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk
 	@$(VENV)/bin/python -m tests.load $(ARGS)
 
-lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML and nginx
-	@$(VENV)/bin/python scripts/packages.py nginx
+lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML, nginx and alerts
+	@$(VENV)/bin/python scripts/packages.py nginx prometheus prometheus-alertmanager
 	@$(VENV)/bin/python scripts/chart_tools.py >/dev/null
 	@$(VENV)/bin/python scripts/lint.py
 

@@ -32,6 +32,7 @@ def checks() -> Iterator[tuple[str, list[str]]]:
         "zizmor": (["zizmor", "--offline", "--quiet", "--no-progress"], files(".github/workflows/*.yml")),
         "renovate.json": (["check-jsonschema", "--builtin-schema", "vendor.renovate"], files("renovate.json")),
         "nginx -t and gixy": (["pytest", "-q"], files("tests/nginx/test_configuration.py")),
+        "promtool and amtool": (["pytest", "-q"], files("tests/observability/test_rules.py")),
     }
     for name, (command, paths) in tools.items():
         if paths:

@@ -71,6 +71,7 @@ class Preparation:
         self._redis(redis, password)
         self._app(local, redis, password)
         self._grafana()
+        self._alertmanager()
         for folder in (self._stack / "data").iterdir():
             _give_folder(folder, USER, 0o700)
 
@@ -137,6 +138,12 @@ class Preparation:
     def _grafana(self) -> None:
         with _given_to_services(self._stack / "grafana") as put:
             put("admin_password", self._kept("grafana_password"))
+
+    def _alertmanager(self) -> None:
+        with _given_to_services(self._stack / "alertmanager") as put:
+            for name in ("page", "ticket"):
+                if address := self._file(f"alertmanager_{name}"):
+                    put(name, address)
 
     def _setting(self, name: str) -> str:
         """What a file that is given holds, else what stands in the .env file."""
