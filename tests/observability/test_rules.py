@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from app.auth.failures import CAUSES, PEOPLES
+from app.ops.metrics import declared
+
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*"))
 CASES = sorted((ROOT / "tests" / "observability" / "rules").glob("*.yml"))
@@ -26,6 +29,8 @@ def rules(kind: str) -> Iterator[Rule]:
 
 
 ALERTS = list(rules("alert"))
+# Of Prometheus itself, and of the exporters of nginx and Redis.
+OTHERS = {"up", "ALERTS", "redis_up", "nginx_up", "nginx_certificate_not_after_seconds"}
 NAMES = list(dict.fromkeys(rule["alert"] for rule in ALERTS))
 
 
@@ -137,3 +142,42 @@ def test_a_cause_keeps_quiet_only_objectives_and_alerts_that_there_are() -> None
             label, values = re.fullmatch(r'(\w+)=~?"(.*)"', matcher).groups()  # type: ignore[union-attr]
             for value in values.split("|"):
                 assert any(re.fullmatch(value, one) for one in known[label]), matcher
+
+
+def test_what_the_person_did_is_no_failure_of_ours() -> None:
+    (left_out,) = {found for rule in rules("record") for found in re.findall(r'cause!~"([^"]*)"', rule["expr"])}
+    assert set(left_out.split("|")) == set(PEOPLES)
+    (paragraph,) = re.findall(r"\*\*Logins\*\* are counted.*?\n\n", SLO, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", paragraph)) == set(PEOPLES)
+
+
+def test_the_runbook_says_what_to_do_about_every_cause_that_is_not_the_persons() -> None:
+    table = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `.*? \|", sections()["loginsfailing"], re.M))))
+    assert table == set(CAUSES) - set(PEOPLES)
+
+
+def test_rules_ask_for_metrics_and_labels_that_there_are() -> None:
+    known = {metric.name: metric for group in declared.ALL.values() for metric in group}
+    recorded = {rule["record"] for rule in rules("record")}
+    for rule in (*ALERTS, *rules("record")):
+        for name, matchers in re.findall(r"\b([a-z_]+(?::[\w:]+)?|ALERTS)(?:\{([^}]*)\}|\[)", rule["expr"]):
+            if name in recorded | OTHERS:
+                continue
+            metric = known[re.sub(r"_(count|bucket|sum)$", "", name)]
+            labels = set(re.findall(r"(\w+)[=!]~?\"", matchers)) - {"le"}
+            assert labels <= set(metric.labels), rule["expr"]
+            for label, value in re.findall(r'(\w+)="([^"]*)"', matchers):
+                values = metric.labels.get(label, ())
+                assert value in (values or [f"{bound:g}" for bound in metric.buckets]), rule["expr"]
+
+
+def test_rules_name_no_metric_that_nobody_has() -> None:
+    known = {metric.name for group in declared.ALL.values() for metric in group} | OTHERS
+    recorded = {rule["record"] for rule in rules("record")}
+    for rule in (*ALERTS, *rules("record")):
+        bare = re.sub(r'"[^"]*"|\[[^\]]*\]', "", rule["expr"])
+        for name in re.findall(r"\b(?:app|http|server|auth|session|nginx|redis)_\w+", bare):
+            if not re.search(rf"\b\w+:[\w:]*{name}|{name}:", bare):
+                assert re.sub(r"_(count|bucket|sum)$", "", name) in known, name
+        for name in re.findall(r"\b\w+:[\w:]+", bare):
+            assert name in recorded, name
