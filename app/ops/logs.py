@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from flask import has_request_context
 
-from app.web import request_id
+from app.web import request_id, trace_id
 
 _EMPTY = vars(logging.makeLogRecord({}))
 # What other formatters leave on a record.
@@ -38,7 +38,9 @@ def configuration(level: str, production: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": f"{__name__}.StandardError", "formatter": "line"}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
         # httpx logs each call's URL, and authlib what it sends.
-        "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "authlib")}
+        "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "authlib", "urllib3")}
+        # It says the same for each batch that cannot be sent, with headers and URLs; collector.py says it once.
+        | {"opentelemetry": {"level": "CRITICAL"}}
         | {name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
     }
 
@@ -135,4 +137,5 @@ def _context(record: logging.LogRecord) -> Mapping[str, Any]:
         context = {name: value for name, value in context.items() if name not in _FORMATTED}
     if "request_id" not in context and has_request_context():
         context["request_id"] = request_id()
+        context["trace_id"] = trace_id()
     return context

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 
-from app.web import id_of
+from app.web import id_of, trace_id_of
 
 from .logs import LineRecord
 from .metrics import RequestMetrics
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger("app.request")
-_record = LineRecord.like(log.name, "request", ("method", "path", "status", "seconds", "client", "request_id"))
+_record = LineRecord.like(
+    log.name, "request", ("method", "path", "status", "seconds", "client", "request_id", "trace_id")
+)
 
 
 class Requests:
@@ -52,6 +54,7 @@ class Requests:
                     "seconds": round(seconds, 6),
                     "client": current.remote_addr,
                     "request_id": id_of(environ),
+                    "trace_id": trace_id_of(environ),
                 }
             )
             log.handle(line)

@@ -11,9 +11,9 @@ from . import errors, forget, headers, hosts
 from .errors import error_page
 from .forget import forget_pages
 from .proxies import TrustedProxies
-from .request_ids import id_of, request_id
+from .request_ids import id_of, request_id, trace_id, trace_id_of
 
-__all__ = ["error_page", "forget_pages", "id_of", "init_app", "request_id"]
+__all__ = ["error_page", "forget_pages", "id_of", "init_app", "request_id", "trace_id", "trace_id_of"]
 
 _STATIC_SECONDS = 3600
 

@@ -17,6 +17,8 @@ _ONLY_FROM_PROXIES = (
     "HTTP_X_REAL_IP",
     "HTTP_FORWARDED",
 )
+# Of the request and its trace: kept for what is behind this, unless a stranger has sent them.
+_IDS = ("HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
 
 
 class TrustedProxies:
@@ -37,7 +39,8 @@ class TrustedProxies:
         if self._trusts(environ.get("REMOTE_ADDR", _UNIX)):
             self._believe(environ)
         else:
-            environ.pop("HTTP_X_REQUEST_ID", None)
+            for name in _IDS:
+                environ.pop(name, None)
         for name in _ONLY_FROM_PROXIES:
             environ.pop(name, None)
         return self._app(environ, start_response)

@@ -1,4 +1,4 @@
-"""One id for a request, the same in nginx's log, the app's log, the response and on an error page."""
+"""One id for a request, the same in nginx's log, the app's log, the response and on an error page; and its trace's."""
 
 import re
 import secrets
@@ -8,6 +8,9 @@ from flask import request
 
 HEADER = "X-Request-ID"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}")
+# https://www.w3.org/TR/trace-context/#traceparent-header, as nginx lets it through.
+_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def request_id() -> str:
@@ -22,4 +25,23 @@ def id_of(environ: dict[str, Any]) -> str:
         sent = environ.get("HTTP_X_REQUEST_ID")
         found = sent if sent and _WELL_FORMED.fullmatch(sent) else secrets.token_hex(16)
         environ["app.request_id"] = found
+    return found
+
+
+def trace_id() -> str:
+    """The id of the trace that the current request belongs to: 32 hexadecimal digits."""
+    return trace_id_of(request.environ)
+
+
+def trace_id_of(environ: dict[str, Any]) -> str:
+    """The same for the request with this WSGI environment.
+
+    It is the trusted proxy's, else that of the request: so nginx, which makes no spans, knows it too.
+    """
+    found: str | None = environ.get("app.trace_id")
+    if found is None:
+        parent = _TRACE_PARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+        own = id_of(environ)
+        found = parent[1] if parent else own if _TRACE_ID.fullmatch(own) else secrets.token_hex(16)
+        environ["app.trace_id"] = found
     return found

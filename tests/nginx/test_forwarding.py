@@ -101,11 +101,35 @@ def test_a_stranger_s_request_id_is_ignored(site: Site) -> None:
     assert site.upstream.only.values("X-Request-ID") == [response.value("X-Request-ID")]
 
 
-def test_a_trace_context_passes_if_it_is_well_formed(site: Site) -> None:
-    for value in (TRACE, TRACE.upper(), f"{TRACE}-more", "forged"):
-        site.get("/", f"traceparent: {value}", "tracestate: a=1")
-    assert [request.values("traceparent") for request in site.upstream.requests] == [[TRACE], [], [], []]
-    assert site.upstream.requests[0].values("tracestate") == ["a=1"]
+def test_a_stranger_s_trace_context_is_dropped(site: Site) -> None:
+    """It could say of each request that it is recorded, or of an attack that it is not, and join others' traces."""
+    response = site.get("/", f"traceparent: {TRACE}", "tracestate: a=1", "baggage: user=forged")
+    assert not {"traceparent", "tracestate", "baggage"} & set(site.upstream.only.names)
+    line = site.server.line(request_id=response.value("X-Request-ID"))
+    assert line["trace_id"] == line["request_id"]
+
+
+def test_a_trusted_proxy_s_trace_context_passes_if_it_is_well_formed(run_site: RunSite) -> None:
+    malformed = (
+        TRACE.upper(),
+        f"{TRACE}-more",
+        "forged",
+        f"00-{'0' * 32}-{'1' * 16}-01",
+        f"00-{'1' * 32}-{'0' * 16}-01",
+    )
+    with run_site(NGINX_TRUSTED_PROXIES="127.0.0.0/8") as site:
+        for value in (TRACE, *malformed, f"ff{TRACE[2:]}"):
+            response = site.get("/", f"traceparent: {value}", "tracestate: a=1", "baggage: user=forged")
+            joined = value == TRACE
+            request = site.upstream.requests[-1]
+            assert request.values("traceparent") == ([TRACE] if joined else [])
+            assert request.values("tracestate") == (["a=1"] if joined else [])
+            assert request.values("baggage") == []
+            line = site.server.line(request_id=response.value("X-Request-ID"))
+            assert line["trace_id"] == (TRACE[3:35] if joined else line["request_id"])
+        # No trace has such an id; the app makes one.
+        site.get("/", "X-Request-ID: from-the-edge_1")
+        assert site.server.line(request_id="from-the-edge_1")["trace_id"] == ""
 
 
 def test_a_trusted_proxy_is_believed_about_the_client_and_the_request_id(run_site: RunSite) -> None:

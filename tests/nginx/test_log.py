@@ -17,6 +17,7 @@ from tests.servers.nginx import unprivileged, wait_until
 FIELDS = {
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d",
     "request_id": "[0-9a-f]{32}",
+    "trace_id": "[0-9a-f]{32}",
     "client": r"127\.0\.0\.1",
     "method": "GET",
     "host": "localhost",

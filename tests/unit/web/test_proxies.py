@@ -15,6 +15,11 @@ FORGED = {
     "HTTP_X_REAL_IP": "203.0.113.9",
     "HTTP_FORWARDED": "for=203.0.113.9;host=evil.example",
 }
+IDS = {
+    "HTTP_X_REQUEST_ID": "a" * 32,
+    "HTTP_TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01",
+    "HTTP_TRACESTATE": "a=1",
+}
 
 
 def passed_on(trusted: tuple[str, ...], peer: str | None, **headers: str) -> dict[str, Any]:
@@ -32,20 +37,20 @@ def passed_on(trusted: tuple[str, ...], peer: str | None, **headers: str) -> dic
 
 @pytest.mark.parametrize("peer", ["198.51.100.7", "127.0.0.1", "::1", None, "not an address"])
 def test_a_stranger_forges_nothing(peer: str | None) -> None:
-    seen = passed_on(("10.0.0.0/8",), peer, **FORGED, HTTP_X_REQUEST_ID="a" * 32)
+    seen = passed_on(("10.0.0.0/8",), peer, **FORGED, **IDS)
     assert seen.get("REMOTE_ADDR") == peer
     assert seen["wsgi.url_scheme"] == "http"
-    assert not [name for name in seen if name.startswith(("HTTP_X_", "HTTP_FORWARDED"))]
+    assert not [name for name in seen if name.startswith(("HTTP_X_", "HTTP_FORWARDED", "HTTP_TRACE"))]
 
 
 @pytest.mark.parametrize(
     ("trusted", "peer"), [("10.0.0.0/8", "10.1.2.3"), ("unix", None), ("unix", ""), ("fd00::/8", "fd00::1")]
 )
 def test_a_trusted_proxy_says_who_and_how(trusted: str, peer: str | None) -> None:
-    seen = passed_on((trusted,), peer, **FORGED, HTTP_X_REQUEST_ID="a" * 32)
+    seen = passed_on((trusted,), peer, **FORGED, **IDS)
     assert seen["REMOTE_ADDR"] == "203.0.113.9"
     assert seen["wsgi.url_scheme"] == "https"
-    assert seen["HTTP_X_REQUEST_ID"] == "a" * 32
+    assert seen.items() >= IDS.items()
     assert not [name for name in seen if name.startswith(("HTTP_X_FORWARDED", "HTTP_X_REAL", "HTTP_FORWARDED"))]
 
 

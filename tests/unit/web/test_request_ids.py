@@ -1,12 +1,14 @@
 """One id for a request: a trusted proxy's, else one made here."""
 
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
 from app.settings import Settings
+from app.web import trace_id_of
 from tests.unit.browsing import client_of
 
 SENT = "0123456789abcdef0123456789abcdef"
@@ -39,3 +41,34 @@ def test_an_id_that_is_not_well_formed_is_not_either(client: FlaskClient, sent: 
 
 def test_each_request_has_its_own(client: FlaskClient) -> None:
     assert len({client.get("/").headers["X-Request-ID"] for _ in range(50)}) == 50
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_trace_that_begins_here_has_the_requests_id() -> None:
+    environ: dict[str, Any] = {"HTTP_X_REQUEST_ID": SENT}
+    assert trace_id_of(environ) == SENT
+    made: dict[str, Any] = {}
+    assert trace_id_of(made) == made["app.request_id"]
+
+
+def test_a_trace_that_a_proxy_began_keeps_its_id() -> None:
+    assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": PARENT}) == PARENT[3:35]
+
+
+@pytest.mark.parametrize(
+    "parent",
+    ["", "forged", PARENT.upper(), PARENT + "-x", PARENT + "\n", "ff" + PARENT[2:], f"00-{'0' * 32}-{'1' * 16}-01"],
+)
+def test_a_parent_that_is_not_well_formed_is_none(parent: str) -> None:
+    assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": parent}) == SENT
+
+
+@pytest.mark.parametrize("request_id", ["from-the-edge_1", "0" * 32])
+def test_a_request_whose_id_no_trace_can_have_gets_another_and_keeps_it(request_id: str) -> None:
+    environ: dict[str, Any] = {"HTTP_X_REQUEST_ID": request_id}
+    first = trace_id_of(environ)
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first != request_id
+    assert trace_id_of(environ) == first
