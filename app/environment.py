@@ -11,6 +11,12 @@ FILE_SUFFIX = "_FILE"
 DOTENV = ".env"
 # Variables with these prefixes are ours alone, so one that we do not know is a misspelling.
 OWN_PREFIXES = ("AUTH0_", "SESSION_")
+# OpenTelemetry has many variables, most of which do not concern the app and may be set for everything that runs
+# somewhere. One that is nearly one of ours is a misspelling, unless it is about something else than traces.
+_OTEL = "OTEL_"
+_OTEL_TRACES = "OTEL_EXPORTER_OTLP_TRACES_"
+_OTEL_OTHERS = re.compile(r".*_(METRICS|LOGS|PROFILES|BLRP|METRIC|ZIPKIN)_.*|OTEL_TRACES_EXPORTER")
+_NEARLY = 0.85
 # Except what others set under these prefixes: X11's session manager on a desktop, and in Kubernetes the addresses of
 # the namespace's services, one called `auth0-flask` among them.
 _FOREIGN = re.compile(r"SESSION_MANAGER|.*_SERVICE_(HOST|PORT(_\w+)?)|.*_PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?")
@@ -103,4 +109,16 @@ def unknown_variables(variables: Mapping[str, str], attributes: Iterable[str]) -
             closest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
             meant = f"probably {closest[0]} is meant" if closest else "remove it"
             problems.append(Problem(name, f"is no setting of this app: {meant}"))
+        elif name.startswith(_OTEL) and name not in known and variables[name]:
+            problems += _of_traces(name, known)
     return problems
+
+
+def _of_traces(name: str, known: set[str]) -> list[Problem]:
+    if name.startswith(_OTEL_TRACES):
+        general = "OTEL_EXPORTER_OTLP_" + name.removeprefix(_OTEL_TRACES)
+        return [Problem(name, f"is not taken, since the app sends nothing but traces: set {general}")]
+    closest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_NEARLY)
+    if not closest or _OTEL_OTHERS.fullmatch(name):
+        return []
+    return [Problem(name, f"is no setting of this app: probably {closest[0]} is meant")]

@@ -251,6 +251,75 @@ class Settings(BaseSettings):
         "info", description="Least severity that is logged."
     )
 
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        description="Where traces are sent, by OTLP over HTTP; `/v1/traces` is appended. None are made, unless set.",
+        examples=["http://collector:4318"],
+    )
+    otel_exporter_otlp_headers: SecretStr | None = Field(
+        None,
+        description="Headers of what is sent there, such as credentials: `name=value`, separated by commas, values "
+        "percent-encoded.",
+        examples=["authorization=Bearer%20token"],
+    )
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = Field(
+        "http/protobuf", description="How traces are sent; there is no gRPC here, which usually has the port 4317."
+    )
+    otel_exporter_otlp_certificate: str | None = Field(
+        None,
+        description="Authority (PEM) that signed the collector's certificate; that of `SSL_CERT_FILE`, else the usual "
+        "ones, unless set.",
+        examples=["/run/tls/collector-ca.pem"],
+    )
+    otel_exporter_otlp_client_certificate: str | None = Field(
+        None, description="Certificate (PEM) to show to the collector.", examples=["/run/tls/collector-client.pem"]
+    )
+    otel_exporter_otlp_client_key: str | None = Field(
+        None, description="Its private key (PEM).", examples=["/run/tls/collector-client-key.pem"]
+    )
+    otel_exporter_otlp_compression: Literal["none", "gzip", "deflate"] = Field(
+        "none", description="How what is sent is compressed."
+    )
+    otel_exporter_otlp_timeout: int = Field(
+        10_000, description="How long sending may take, in milliseconds.", examples=["10000"], ge=100, le=60_000
+    )
+    otel_service_name: str = Field(
+        "auth0-flask",
+        description="What the app is called in traces.",
+        examples=["shop"],
+        pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$",
+    )
+    otel_resource_attributes: Names = Field(
+        (),
+        description="What else is said of it in traces: `name=value`.",
+        examples=["deployment.environment.name=production,team=shop"],
+    )
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = Field(
+        "parentbased_always_on",
+        description="Which requests are traced; with `parentbased_…` a trusted proxy that traces them too decides.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0, description="The share of requests, with `…traceidratio`.", examples=["0.1"], ge=0, le=1
+    )
+    otel_bsp_schedule_delay: int = Field(
+        5_000, description="Spans are sent this often, in milliseconds.", examples=["5000"], ge=10, le=3_600_000
+    )
+    otel_bsp_max_queue_size: int = Field(
+        2_048,
+        description="How many spans a worker keeps while they cannot be sent; further ones are lost.",
+        examples=["2048"],
+        ge=1,
+        le=65_536,
+    )
+    otel_sdk_disabled: bool = Field(False, description="Makes no traces, whatever else is set.")
+
     @field_validator("auth0_domain")
     @classmethod
     def _bare_domain(cls, value: str) -> str:
@@ -367,6 +436,47 @@ class Settings(BaseSettings):
     @classmethod
     def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return settings_rules.proxies(value)
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        return value if value is None else settings_rules.collector_url(value)
+
+    @field_validator("otel_exporter_otlp_headers")
+    @classmethod
+    def _headers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            settings_rules.headers(value.get_secret_value())
+        return value
+
+    @field_validator("otel_exporter_otlp_client_key")
+    @classmethod
+    def _collector_key_with_certificate(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if bool(value) != bool(info.data.get("otel_exporter_otlp_client_certificate")):
+            raise ValueError("and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE must be set together")
+        return value
+
+    @field_validator("otel_resource_attributes")
+    @classmethod
+    def _attributes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        settings_rules.resource_attributes(value)
+        return value
+
+    @property
+    def traced(self) -> bool:
+        """Whether traces are made."""
+        return self.otel_exporter_otlp_endpoint is not None and not self.otel_sdk_disabled
+
+    @property
+    def collector_headers(self) -> dict[str, str]:
+        """Headers of what is sent to the collector, in plain."""
+        given = self.otel_exporter_otlp_headers
+        return settings_rules.headers(given.get_secret_value()) if given else {}
+
+    @property
+    def resource_attributes(self) -> dict[str, str]:
+        """What is said of the app in traces, beside its name."""
+        return settings_rules.resource_attributes(self.otel_resource_attributes)
 
     @property
     def production(self) -> bool:

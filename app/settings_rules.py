@@ -5,7 +5,7 @@ variable's name; no sentence quotes a secret.
 import ipaddress
 import re
 from collections.abc import Sequence
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from . import redis_url as redis_url_
 
@@ -21,6 +21,9 @@ PROTOCOL_PARAMETERS = frozenset(
         *("request_uri", "response_mode", "response_type", "scope", "state"),
     )
 )
+# RFC 9110, 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ATTRIBUTE = re.compile(r"[A-Za-z0-9_./-]{1,255}")
 _DOMAIN = re.compile(
     r"(?=.{1,253}(:|$))([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[0-9]{1,5})?"
 )
@@ -151,6 +154,40 @@ def proxies(names: tuple[str, ...]) -> tuple[str, ...]:
         if network.prefixlen == 0:
             raise ValueError(f"has {name!r}, which would trust everybody's forwarded headers")
     return names
+
+
+def collector_url(value: str) -> str:
+    """Where traces are sent: a URL without credentials, which belong into headers."""
+    url = _split(value)
+    if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("is not a plain URL of the form http://host:port")
+    if url.path.rstrip("/").endswith("/v1/traces"):
+        raise ValueError("ends in /v1/traces, which is appended to it: leave that out")
+    port_of(value)
+    return value.rstrip("/")
+
+
+def headers(text: str) -> dict[str, str]:
+    """The headers in `name=value,name=value`, where values are percent-encoded. No sentence quotes one."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        value = unquote(value)
+        if not equals or not _TOKEN.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise ValueError("is not of the form name=value, separated by commas, with values percent-encoded")
+        found[name.lower()] = value
+    return found
+
+
+def resource_attributes(parts: Sequence[str]) -> dict[str, str]:
+    """The attributes in `name=value`, where values may be percent-encoded."""
+    found = {}
+    for part in parts:
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not _ATTRIBUTE.fullmatch(name):
+            raise ValueError("is not of the form name=value, separated by commas")
+        found[name] = unquote(value)
+    return found
 
 
 def port_of(url: str) -> int | None:

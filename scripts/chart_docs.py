@@ -32,6 +32,7 @@ FROM_VALUES = frozenset(
         "REDIS_TLS_CA",
         "METRICS_BIND",
         "TRUSTED_PROXIES",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
         "SERVER_BIND",
         "SERVER_WORKERS",
         "SERVER_GRACE_SECONDS",

@@ -26,6 +26,7 @@ KNOWN = {
     "flask-session": "BSD-3-Clause",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
+    "protobuf": "BSD-3-Clause",
     "uvloop": "Apache-2.0 OR MIT",
 }
 CLASSIFIERS = {"License :: OSI Approved :: MIT License": "MIT"}

@@ -6,9 +6,9 @@ compile() {
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" "$@" >/dev/null
 }
-compile "$@" pyproject.toml --output-file requirements/app.txt
-compile "$@" pyproject.toml --group test --constraints requirements/app.txt --output-file requirements/test.txt
-compile "$@" pyproject.toml --group dev --constraints requirements/test.txt --output-file requirements/dev.txt
+compile "$@" pyproject.toml --extra tracing --output-file requirements/app.txt
+compile "$@" pyproject.toml --extra tracing --group test --constraints requirements/app.txt --output-file requirements/test.txt
+compile "$@" pyproject.toml --extra tracing --group dev --constraints requirements/test.txt --output-file requirements/dev.txt
 compile "$@" --group nginx --output-file requirements/nginx.txt
 compile "$@" --group sbom --output-file requirements/sbom.txt
 compile "$@" --group node --output-file requirements/node.txt

@@ -1,13 +1,15 @@
-"""What operators see: health, metrics, logs."""
+"""What operators see: health, metrics, logs, traces."""
 
 from app.server import LoopFlask
+from app.settings import Settings
 
-from . import health, logs, metrics, requests
+from . import health, logs, metrics, requests, tracing
 
 __all__ = ["init_app", "logs"]
 
 
-def init_app(app: LoopFlask) -> None:
-    """Register the health routes, the metrics and the line that each request leaves in the log."""
+def init_app(app: LoopFlask, settings: Settings) -> None:
+    """Register the health routes, the metrics, the line that each request leaves in the log, and its span."""
     health.init_app(app)
     requests.init_app(app, metrics.init_app(app))
+    tracing.init_app(app, settings)

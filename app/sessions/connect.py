@@ -5,14 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-
 from app import redis_url
+
+from .redis_py import (
+    ClusterNode,
+    ExponentialWithJitterBackoff,
+    Redis,
+    RedisCluster,
+    RedisConnectionError,
+    Retry,
+    Sentinel,
+)
 
 CONNECTIONS = 4
 """How many are kept at most, to each server."""

@@ -5,13 +5,11 @@ import logging
 import time
 from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
-
 from .circuit import Circuit
 from .connect import CONNECTIONS, Connection
 from .events import circuit_changed, store_answered
 from .model import StoreUnavailable
+from .redis_py import Redis, RedisCluster, RedisClusterException, RedisError
 
 log = logging.getLogger(__name__)
 

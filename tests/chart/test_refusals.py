@@ -29,6 +29,7 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     (EMBEDDED, "redis.embedded.enabled", False, "Redis is missing: write redis.existingSecret"),
     (REDIS, "redis.embedded.enabled", True, "redis.embedded.enabled and redis.existingSecret are set"),
     (REDIS, "networkPolicy.redis", [], "networkPolicy.redis is missing"),
+    ({}, "tracing.endpoint", "http://collector:4318", "networkPolicy.collector is missing"),
     ({}, "redis.existingSecret", "redis", "redis.existingSecret is set, but session.backend is cookie"),
     ({}, "tls.existingSecret", "", "tls.existingSecret is missing"),
     ({}, "tls.mode", "selfSigned", "tls.existingSecret is set, but tls.mode is selfSigned"),

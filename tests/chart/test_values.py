@@ -21,6 +21,10 @@ REDIS = {
     "redis": {"existingSecret": "redis", "embedded": {"enabled": False}},
     "networkPolicy": {"redis": [{"podSelector": {}}]},
 }
+TRACED = {
+    "tracing": {"endpoint": "http://collector:4318"},
+    "networkPolicy": {"collector": [{"podSelector": {}}]},
+}
 EMBEDDED = {"session": {"backend": "redis"}}
 HPA = {"autoscaling": {"enabled": True}}
 MONITORED = {"metrics": {"podMonitor": {"renderMode": "always"}}}
@@ -159,6 +163,9 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     ({}, "networkPolicy.auth0Port", 3128, ["NetworkPolicy.spec.egress.1.ports.0.port"]),
     (REDIS, "networkPolicy.redis", [{"namespaceSelector": {}}], ["NetworkPolicy.spec.egress.2.to"]),
     (REDIS, "networkPolicy.redisPorts", [6380], ["NetworkPolicy.spec.egress.2.ports.0.port"]),
+    (TRACED, "networkPolicy.collector", [{"namespaceSelector": {}}], ["NetworkPolicy.spec.egress.2.to"]),
+    (TRACED, "networkPolicy.collectorPort", 4319, ["NetworkPolicy.spec.egress.2.ports.0.port"]),
+    (TRACED, "tracing.endpoint", "https://other", [env(APP, "OTEL_EXPORTER_OTLP_ENDPOINT")]),
     ({}, "networkPolicy.extraEgress", [{"to": [{"podSelector": {}}]}], ["NetworkPolicy.spec.egress.2"]),
     ({}, "replicaCount", 5, ["Deployment.spec.replicas"]),
     ({}, "autoscaling.enabled", True, ["Deployment.spec.replicas", "HorizontalPodAutoscaler"]),

@@ -409,6 +409,10 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_by_name(
 def test_every_default_and_example_that_is_a_value_is_valid(variables: dict[str, str]) -> None:
     variables |= {"SERVER_TLS_CERTIFICATE": "/run/tls.crt", "SERVER_TLS_KEY": "/run/tls.key", "REDIS_URL": "redis://r"}
     variables |= {"REDIS_TLS_CERTIFICATE": "/run/redis.pem", "REDIS_TLS_KEY": "/run/redis-key.pem"}
+    variables |= {
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/run/otel.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/run/otel-key.pem",
+    }
     in_words = {"auth0_secret", "auth0_client_secret", "auth0_client_assertion_key"}
     # One or the other authenticates the app.
     certificate = {

@@ -52,6 +52,7 @@ tolerations:
 {{- $_ := set $settings "AUTH0_CLIENT_SECRET_FILE" "/run/secrets/auth0/client-secret" -}}
 {{- end -}}
 {{- if $v.auth0.audience -}}{{- $_ := set $settings "AUTH0_AUDIENCE" $v.auth0.audience -}}{{- end -}}
+{{- if $v.tracing.endpoint -}}{{- $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" $v.tracing.endpoint -}}{{- end -}}
 {{- if $v.pages.module -}}{{- $_ := set $settings "APP_PAGES" $v.pages.module -}}{{- end -}}
 {{- if eq $v.session.backend "redis" -}}{{- $_ := set $settings "REDIS_URL_FILE" "/run/secrets/redis/url" -}}{{- end -}}
 {{- if include "auth0-flask.redisCaSecret" . -}}{{- $_ := set $settings "REDIS_TLS_CA" "/run/secrets/redis-ca/ca.crt" -}}{{- end -}}

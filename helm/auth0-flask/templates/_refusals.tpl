@@ -61,6 +61,10 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- $no = append $no "redis.existingSecret is set, but session.backend is cookie: remove one of the two" -}}
 {{- end -}}
 
+{{- if and $v.tracing.endpoint $v.networkPolicy.enabled (not $v.networkPolicy.collector) -}}
+{{- $no = append $no "networkPolicy.collector is missing: write where the collector of traces is, as peers of a NetworkPolicy, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" -}}
+{{- end -}}
+
 {{- if and (eq $v.tls.mode "existingSecret") (not $v.tls.existingSecret) -}}
 {{- $no = append $no "tls.existingSecret is missing: write the name of a Secret of type kubernetes.io/tls" -}}
 {{- end -}}

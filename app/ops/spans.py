@@ -1,0 +1,210 @@
+"""Spans: one for each request, and below it one for each call to the provider and to Redis.
+
+All that stands in one is of a bounded set: names of routes, methods and commands, numbers, the request's id. No path,
+no address, no header, no message of an error: the line in the log that has the same trace id says more.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.semconv.attributes import error_attributes, http_attributes, network_attributes, url_attributes
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from app.server import LoopFlask
+from app.settings import Settings
+from app.web import id_of, trace_id_of
+
+from . import collector
+from .metrics.declared import METHODS
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# What is under way at the end gets so long; requests had all of the grace before.
+FLUSH_SECONDS = 3.0
+_PROBES = "/healthz/"
+# OpenTelemetry's conventions: any other is `_OTHER`, and the span's name has HTTP for it.
+_METHODS = frozenset(METHODS) - {"other"}
+_PARENT = TraceContextTextMapPropagator()
+_SAMPLERS = {
+    "always_on": sampling.ALWAYS_ON,
+    "always_off": sampling.ALWAYS_OFF,
+    "parentbased_always_on": sampling.DEFAULT_ON,
+    "parentbased_always_off": sampling.DEFAULT_OFF,
+}
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+class _RequestIds(RandomIdGenerator):
+    """A trace that begins here has the id that nginx' log has for it."""
+
+    def generate_trace_id(self) -> int:
+        return int(_trace_id.get(), 16) if _trace_id.get() else super().generate_trace_id()
+
+
+class Tracing:
+    """The process's tracer, between start and stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.tracer: trace.Tracer | None = None
+        self._settings = settings
+        self._provider: TracerProvider | None = None
+        self._limits = SpanLimits()
+
+    async def start(self) -> None:
+        """Begin, in a worker: the thread that sends would not come along when the master forks."""
+        provider = TracerProvider(
+            _sampler(self._settings),
+            Resource.create(
+                {
+                    **self._settings.resource_attributes,
+                    "service.name": self._settings.otel_service_name,
+                    "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+                }
+            ),
+            shutdown_on_exit=False,
+            id_generator=_RequestIds(),
+            span_limits=self._limits,
+        )
+        provider.add_span_processor(collector.processor(self._settings))
+        self._provider, self.tracer = provider, provider.get_tracer("app")
+
+    async def stop(self) -> None:
+        """Send what is there, as far as the time allows."""
+        provider, self._provider, self.tracer = self._provider, None, None
+        if provider is None:
+            return
+        # A daemon: the end of the process must not wait for a collector that does not answer.
+        sending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+        sending.start()
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while sending.is_alive() and time.monotonic() < deadline:  # noqa: ASYNC110 - of a thread
+            await asyncio.sleep(0.01)
+
+
+class ServerSpans:
+    """WSGI middleware: a span for each request, the current one while the app answers."""
+
+    def __init__(self, app: "WSGIApplication", tracing: Tracing) -> None:
+        self._app = app
+        self._tracing = tracing
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer the request."""
+        tracer = self._tracing.tracer
+        if tracer is None or environ.get("PATH_INFO", "").startswith(_PROBES):
+            return self._app(environ, start_response)
+        span = _begun(tracer, environ)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            _answered(span, environ, int(status[:3]))
+            return start_response(status, headers, exc_info)
+
+        token = attach(trace.set_span_in_context(span))
+        try:
+            body = self._app(environ, start)
+        except BaseException as error:
+            _failed(span, type(error).__name__)
+            span.end()
+            raise
+        finally:
+            detach(token)
+        if isinstance(body, list | tuple):
+            span.end()
+            return body
+        return _UntilClosed(body, span)
+
+
+class _UntilClosed:
+    """The body of an answer that streams: its span ends with it."""
+
+    def __init__(self, body: Iterable[bytes], span: trace.Span) -> None:
+        self._body = body
+        self._span = span
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._span.end()
+
+
+def _begun(tracer: trace.Tracer, environ: "WSGIEnvironment") -> trace.Span:
+    method = environ["REQUEST_METHOD"]
+    known = method in _METHODS
+    parent = _PARENT.extract(
+        {
+            "traceparent": environ.get("HTTP_TRACEPARENT", ""),
+            "tracestate": environ.get("HTTP_TRACESTATE", ""),
+        },
+        Context(),
+    )
+    _trace_id.set(trace_id_of(environ))
+    span = tracer.start_span(
+        method if known else "HTTP",
+        parent,
+        trace.SpanKind.SERVER,
+        {
+            http_attributes.HTTP_REQUEST_METHOD: method if known else "_OTHER",
+            url_attributes.URL_SCHEME: environ["wsgi.url_scheme"],
+            network_attributes.NETWORK_PROTOCOL_VERSION: environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"),
+            "app.request_id": id_of(environ),
+        },
+    )
+    _trace_id.set("")
+    return span
+
+
+def _answered(span: trace.Span, environ: "WSGIEnvironment", status: int) -> None:
+    if not span.is_recording():
+        return
+    # Flask puts its request there.
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    if rule is not None:
+        span.set_attribute(http_attributes.HTTP_ROUTE, rule.rule)
+        method = environ["REQUEST_METHOD"]
+        span.update_name(f"{method if method in _METHODS else 'HTTP'} {rule.rule}")
+    span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, status)
+    if status >= 500:
+        _failed(span, str(status))
+
+
+def _failed(span: trace.Span, kind: str) -> None:
+    span.set_attribute(error_attributes.ERROR_TYPE, kind)
+    span.set_status(trace.StatusCode.ERROR)
+
+
+def _sampler(settings: Settings) -> sampling.Sampler:
+    name, share = settings.otel_traces_sampler, settings.otel_traces_sampler_arg
+    if name == "traceidratio":
+        return sampling.TraceIdRatioBased(share)
+    return sampling.ParentBasedTraceIdRatio(share) if name == "parentbased_traceidratio" else _SAMPLERS[name]
+
+
+def init_app(app: LoopFlask, settings: Settings) -> None:
+    """Trace the requests that a server's worker answers.
+
+    :raises SettingsError: a certificate cannot be used.
+    :raises ValueError: nor can a limit that OpenTelemetry reads itself.
+    """
+    collector.check_files(settings)
+    tracing = Tracing(settings)
+    app.on_start(tracing.start)
+    app.on_stop(tracing.stop)
+    app.wsgi_app = ServerSpans(app.wsgi_app, tracing)  # type: ignore[method-assign]
