@@ -107,7 +107,7 @@ def index(labels: Mapping[str, int], note: Mapping[str, Any] | None = None) -> N
         return
     current = _session()
     current.labels, current.note = dict(labels), dict(note or {})
-    current.modified = True
+    current.outdated = current.modified = True
 
 
 async def end(label: str, *, at: int | None = None, cause: str = "other") -> int:

@@ -36,6 +36,23 @@ end
 return 1
 """
 
+# Both answer what the session goes on as, and answer the same when they are sent twice, as when an answer was lost.
+# KEYS: the session. ARGV: the mark, for how many seconds.
+_END = """
+local found = redis.call('GET', KEYS[1]) or ''
+local successor = string.byte(found) == 0 and string.sub(found, 18) or ''
+redis.call('SET', KEYS[1], ARGV[1] .. successor, 'EX', ARGV[2])
+return successor
+"""
+_DELETE = """
+local found = redis.call('GET', KEYS[1]) or ''
+if string.byte(found) == 0 then
+  return string.sub(found, 18)
+end
+redis.call('DEL', KEYS[1])
+return ''
+"""
+
 
 def name_of(sid: str) -> str:
     """What the session of this id is called in Redis and in the index; it does not lead back to the id."""
@@ -55,10 +72,6 @@ def version_of(blob: bytes) -> bytes:
 def _mark(successor: str = "") -> bytes:
     # No two are the same, so that one which is sent twice is known.
     return _ENDED + os.urandom(16) + successor.encode()
-
-
-def _successor(found: bytes | None) -> str:
-    return found[_VERSION.stop :].decode() if found is not None and found.startswith(_ENDED) else ""
 
 
 class Entries:
@@ -93,15 +106,20 @@ class Entries:
         """End a session that has this *version* and goes on under the name *successor*; answers as `swap`."""
         return await self.swap(key, version, _mark(successor), _ENDED_SECONDS)
 
-    async def end(self, name: str) -> None:
-        """End a session, also one that is only about to be written, and the one that it goes on as."""
-        while name:
-            found = await self._store.execute("SET", key_of(name), _mark(), "EX", _ENDED_SECONDS, "GET")
-            name = _successor(found)
+    async def end(self, name: str) -> str:
+        """End a session, also one that is only about to be written.
+
+        :returns: the name that it goes on under, if it has got a new id already; else empty.
+        """
+        successor: bytes = await self._store.execute("EVAL", _END, 1, key_of(name), _mark(), _ENDED_SECONDS)
+        return successor.decode()
 
     async def delete(self, name: str) -> None:
         """End a session that was there, and the one that it goes on as: who has read it finds that it is gone."""
-        await self.end(_successor(await self._store.execute("GETDEL", key_of(name))))
+        successor: bytes = await self._store.execute("EVAL", _DELETE, 1, key_of(name))
+        name = successor.decode()
+        while name:
+            name = await self.end(name)
 
     async def lives(self, name: str) -> bool:
         """Whether there is a session of this name."""

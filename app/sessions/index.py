@@ -105,14 +105,14 @@ class Index:
         return sum(map(len, found))
 
     async def end_one(self, label: str, name: str) -> bool:
-        """End the session of this *name* if it stands under *label*."""
-        digests = self._digests(label)
-        scores = await asyncio.gather(*(self._store.execute("ZSCORE", _keys(digest)[1], name) for digest in digests))
-        if all(score is None for score in scores):
-            return False
-        await self._entries.end(name)
-        await self.remove([label], [name])
-        return True
+        """End the session of this *name* if it stands under *label*, under whatever id it goes on."""
+        ended = False
+        # What it goes on as stands there too, or is another user's.
+        while name and await self._stands(label, name):
+            successor = await self._entries.end(name)
+            await self.remove([label], [name])
+            name, ended = successor, True
+        return ended
 
     async def listed(self, label: str) -> list[Listed]:
         """The live sessions under *label*, the one that ends last at the end."""
@@ -130,6 +130,11 @@ class Index:
                     if lives:
                         found[name] = Listed(name, self._opened(label, name, note))
         return list(found.values())
+
+    async def _stands(self, label: str, name: str) -> bool:
+        keys = [_keys(digest)[1] for digest in self._digests(label)]
+        scores = await asyncio.gather(*(self._store.execute("ZSCORE", key, name) for key in keys))
+        return any(score is not None for score in scores)
 
     async def _marked(self, digest: str, at: int, seconds: int) -> list[str]:
         ended, sessions, _notes = _keys(digest)

@@ -18,7 +18,21 @@ _ABSENT = b""
 
 
 def merge(mine: Session, theirs: Session, resolvers: Mapping[str, Resolve]) -> None:
-    """Bring *theirs*, which others wrote since *mine* was read, into *mine*; what it has changed itself stays."""
+    """Bring *theirs*, which others wrote since *mine* was read, into *mine*; what it has changed itself stays.
+
+    Of a session that was emptied, or of another life, nothing comes along: it may be another user's.
+    """
+    if not mine.cleared:
+        _merge_data(mine, theirs, resolvers)
+    mine.plaintext = theirs.plaintext
+    if mine.begun:
+        return
+    mine.labels, mine.note = {**theirs.labels, **mine.labels}, {**theirs.note, **mine.note}
+    if theirs.not_after is not None:
+        mine.not_after = theirs.not_after if mine.not_after is None else min(mine.not_after, theirs.not_after)
+
+
+def _merge_data(mine: Session, theirs: Session, resolvers: Mapping[str, Resolve]) -> None:
     before = _encoded(data_of(mine.plaintext) if mine.plaintext is not None else {})
     # As it would be read again, so that a tuple is a list on both sides.
     ours = data_of(encode(mine))
@@ -39,10 +53,6 @@ def merge(mine: Session, theirs: Session, resolvers: Mapping[str, Resolve]) -> N
     # Past the callbacks: this is no change that a page made.
     dict.clear(mine)
     dict.update(mine, merged)
-    mine.plaintext = theirs.plaintext
-    mine.labels, mine.note = {**theirs.labels, **mine.labels}, {**theirs.note, **mine.note}
-    if theirs.not_after is not None:
-        mine.not_after = theirs.not_after if mine.not_after is None else min(mine.not_after, theirs.not_after)
 
 
 def _encoded(data: Mapping[str, Any]) -> dict[str, bytes]:

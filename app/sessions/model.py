@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from flask_session.base import ServerSideSession
+from werkzeug.datastructures import CallbackDict
 from werkzeug.exceptions import ServiceUnavailable
 
 _RETRY_AFTER_SECONDS = 5
@@ -22,6 +23,14 @@ class SessionTooLarge(Exception):
     """The session does not fit where it is kept."""
 
 
+class Replaced(NamedTuple):
+    """An id that a session had before: what was read under it, and what it stands under in the index."""
+
+    sid: str
+    version: bytes
+    labels: Mapping[str, int]
+
+
 class Session(ServerSideSession):
     """`flask.session`: a dictionary that knows its life."""
 
@@ -35,10 +44,14 @@ class Session(ServerSideSession):
     """What was read, to tell one's own changes from those of others."""
     version = b""
     """Which writing of it was read; empty while the store has none of this id."""
-    replaced: tuple[tuple[str, bytes], ...] = ()
-    """Ids that it had before, with the version read; they end with it being saved."""
+    replaced: tuple[Replaced, ...] = ()
+    """What it was before; that ends with it being saved."""
+    begun = False
+    """Whether it began with this request, so what it was before tells nothing of its life and its labels."""
+    cleared = False
+    """Whether it was emptied by this request, so nothing that others add meanwhile belongs to it."""
     outdated = False
-    """Whether it was read with another than the first key."""
+    """Whether its labels are not in the index, or not by the first key."""
     emptied = False
     """Whether it was ended by this request, so its cookie goes."""
     announced = False
@@ -56,11 +69,12 @@ class Session(ServerSideSession):
         """Go on under the id *sid* as a session that begins now; the one before ends when this is saved."""
         self.move(sid)
         self.created_at, self.not_after, self.labels, self.note = int(time.time()), None, {}, {}
+        self.begun = True
 
     def move(self, sid: str) -> None:
         """Go on under the id *sid*; the old one ends when this is saved."""
         if self.stored:
-            self.replaced = (*self.replaced, (self.sid, self.version))
+            self.replaced = (*self.replaced, Replaced(self.sid, self.version, self.labels))
         self.sid, self.stored, self.version, self.announced = sid, False, b"", False
         self.modified = True
 
@@ -69,8 +83,14 @@ class Session(ServerSideSession):
         dict.clear(self)
         self.sid, self.stored, self.version, self.plaintext, self.announced = sid, False, b"", None, False
         self.created_at, self.not_after, self.labels, self.note = int(time.time()), None, {}, {}
-        self.replaced = ()
+        self.replaced, self.begun, self.cleared = (), False, False
         self.modified = False
+
+    def clear(self) -> None:
+        """Empty it, also of what other requests are adding."""
+        # Flask-Session's keeps whether it is permanent, as a key of it; here each one is.
+        CallbackDict.clear(self)
+        self.cleared = True
 
     def limit(self, not_after: int) -> None:
         """Let it end at *not_after* (Unix seconds), unless it ends earlier."""

@@ -20,7 +20,7 @@ from .events import Stats, session_created, session_refused, tell, tell_ended
 from .index import Index
 from .keyring import KeyRing, Undecryptable
 from .merge import Resolve, merge
-from .model import Session, StoreUnavailable, UnavailableSession, decode, encode
+from .model import Replaced, Session, StoreUnavailable, UnavailableSession, decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +131,8 @@ class RedisSessions(ServerSideSessionInterface):
             added = await self._index.add(session, session.ends_at(self._lifetime))
             if not added:
                 return False
-        for sid, version in session.replaced:
-            if not await self._swapped(session, sid, version, successor=name_of(session.sid)):
+        for old in session.replaced:
+            if not await self._swapped(session, old.sid, old.version, successor=name_of(session.sid)):
                 return False
         if not await self._swapped(session, session.sid, session.version):
             return False
@@ -140,8 +140,8 @@ class RedisSessions(ServerSideSessionInterface):
             tell(session_created)
             tell_ended("replaced", len(session.replaced))
         session.stored, session.outdated = True, False
-        replaced, session.replaced = session.replaced, ()
-        await self._index.remove(session.labels, [name_of(sid) for sid, _version in replaced])
+        replaced, session.replaced, session.begun, session.cleared = session.replaced, (), False, False
+        await asyncio.gather(*(self._index.remove(old.labels, [name_of(old.sid)]) for old in replaced))
         return True
 
     async def _swapped(self, session: Session, sid: str, version: bytes, *, successor: str = "") -> bool:
@@ -171,13 +171,11 @@ class RedisSessions(ServerSideSessionInterface):
         return answer
 
     async def _empty(self, session: Session) -> None:
-        # All of it in one round trip, as commands of one turn of the loop are.
-        ended = [sid for sid, _version in session.replaced] + ([session.sid] if session.stored else [])
-        names = [name_of(sid) for sid in ended]
-        await asyncio.gather(
-            self._index.remove(session.labels, names),
-            *(self._entries.delete(name) for name in names),
-        )
+        current = [Replaced(session.sid, session.version, session.labels)] if session.stored else []
+        ended = [(name_of(old.sid), old.labels) for old in (*session.replaced, *current)]
+        await asyncio.gather(*(self._entries.delete(name) for name, _labels in ended))
+        # Only then: what lives stands under its labels, or nobody could end it.
+        await asyncio.gather(*(self._index.remove(labels, [name]) for name, labels in ended))
         tell_ended("logout", len(ended))
         session.end(self._new_sid())
         session.emptied = True

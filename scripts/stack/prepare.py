@@ -23,7 +23,7 @@ STACK = Path("/stack")
 GIVEN = Path("/run/secrets")
 # What app.sessions sends, its scripts included; tests/unit/test_compose_file.py compares.
 APP_COMMANDS = (
-    "+ping +info +get +getex +getdel +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
+    "+ping +info +get +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
     " +zrangebyscore +hset +hdel +hmget +client|setinfo"
 )
 # How the app may prove to Auth0 who it is; it says itself what is missing.

@@ -59,5 +59,5 @@
 
 {{/* What the app may send to Redis: all that it may in compose, which a test says. */}}
 {{- define "auth0-flask.redisCommands" -}}
-+ping +info +get +getex +getdel +getrange +set +del +exists +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
++ping +info +get +getex +getrange +set +del +exists +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
 {{- end -}}

@@ -9,6 +9,7 @@ The invariants, checked after each command:
 4. Of two tokens the newer one stays, whichever was written last.
 5. A session holds nothing of another user.
 6. A session that lives stands under its labels, so that it can be ended.
+7. A session that nobody has ended lives, whatever becomes of another user's that was in the same browser before it.
 """
 
 import asyncio
@@ -81,6 +82,8 @@ class Life:
     """The id that the browser was told."""
     disturbed: bool = False
     """Whether anything has begun that ends it, or its id."""
+    before: "Life | None" = None
+    """The other user's that was in the browser when this one began; what ends that one may keep this from beginning."""
 
 
 @dataclass(eq=False)
@@ -142,7 +145,7 @@ class Interleavings:
         session.created_at = self.began
         labels = {f"sub:{user}": self.clock, f"sid:{self.clock}": 0}
         session.labels, session.note = labels, {"browser": user}
-        life = Life(user, labels)
+        life = Life(user, labels, disturbed=self.is_being_ended(labels))
         life.sids.append(session.sid)
         self.lives.append(life)
         self.begin(Request(life, session, dict(session)))
@@ -170,12 +173,40 @@ class Interleavings:
             request.life.disturbed = True
         self.begin(request)
 
+    def log_in_over(self, user: str) -> None:
+        """Another user signs in, in a browser where somebody has a session already."""
+        before = self.requests.pop(0)
+        self.clock += 1
+        self.serial += 1
+        session = before.session
+        session.clear()
+        session.update(user=user, token=self.serial)
+        self.sessions.regenerate(session)
+        session.created_at = self.began
+        labels = {f"sub:{user}": self.clock, f"sid:{self.clock}": 0}
+        session.labels, session.note = labels, {"browser": user}
+        before.life.disturbed = True
+        life = Life(user, labels, disturbed=self.is_being_ended(labels), before=before.life)
+        life.sids.append(session.sid)
+        self.lives.append(life)
+        self.begin(Request(life, session, dict(session)))
+
     def log_out(self) -> None:
         request = self.requests.pop(0)
         request.session.clear()
         self.sessions.regenerate(request.session)
-        request.leaves = request.life.disturbed = True
+        request.leaves = True
+        self.disturb(request.life)
         self.begin(request)
+
+    def is_being_ended(self, labels: dict[str, int]) -> bool:
+        """Whether an end of one of them is under way, which may come before or after what begins now."""
+        return any(label in labels for label, _what in self.endings.values())
+
+    def disturb(self, life: Life) -> None:
+        """Who ends a session means the browser that it is in, whoever has signed in there meanwhile."""
+        for one in self.lives:
+            one.disturbed = one.disturbed or life in (one, one.before)
 
     def end_label(self, label: str) -> None:
         self.clock += 1
@@ -198,6 +229,9 @@ class Interleavings:
         kind, _, detail = what.partition(" ")
         if kind == "login":
             self.log_in(detail)
+        elif kind == "login-over":
+            if self.requests:
+                self.log_in_over(detail)
         elif kind == "end":
             self.end_label(detail)
         elif kind == "end-one":
@@ -222,6 +256,7 @@ class Interleavings:
         self.what_has_ended_stays_ended()
         self.what_lives_is_what_was_written()
         self.what_lives_stands_under_its_labels()
+        self.what_nobody_has_ended_lives()
 
     # What must hold.
 
@@ -253,6 +288,11 @@ class Interleavings:
                         listed = self.run(self.index.listed(label))
                         assert name_of(sid) in [one.name for one in listed]
                         assert all(one.note == {"browser": life.user} for one in listed)
+
+    def what_nobody_has_ended_lives(self) -> None:
+        for life in self.lives:
+            if life.cookie is not None and not life.disturbed:
+                assert self.lives_in_redis(life.cookie), life.user
 
     # How the test does it.
 
@@ -294,8 +334,10 @@ class Interleavings:
                 elif task.result():
                     self.ended_sids.update(set(life.sids) - {request.session.sid} - self.unborn(life))
                     life.cookie = request.session.sid
+                    if life.before is not None:
+                        self.ended_sids.update(life.before.sids)
                 else:
-                    assert life.disturbed, "refused without a reason"
+                    assert life.disturbed or (life.before and life.before.disturbed), "refused without a reason"
                     assert not request.session
         for task, (label, what) in list(self.endings.items()):
             if task.done() and not task.cancelled():
@@ -330,6 +372,7 @@ class Interleavings:
 ACTS = [
     *("change a", "change a", "change b", "change a+b", "change token", "change token", "change a+token"),
     *("move a", "move token", "logout", "open", "end sub:jane", "end sid:2", "end-one", "login jane", "login eve"),
+    *("login-over eve", "login-over eve"),
 ]
 
 

@@ -38,6 +38,17 @@ def add_routes(app: LoopFlask) -> LoopFlask:
     async def listed() -> list[dict[str, Any]]:
         return [vars(one) for one in await sessions.listed(request.get_json())]
 
+    @app.post("/log-out")
+    async def log_out() -> str:
+        session.clear()
+        sessions.regenerate()
+        return ""
+
+    @app.post("/label")
+    async def label() -> str:
+        sessions.index(request.get_json())
+        return ""
+
     @app.post("/move")
     async def move() -> str:
         sessions.regenerate(continues=True)
@@ -101,10 +112,48 @@ def test_one_session_ends_by_its_name_if_the_label_is_its_own(app: LoopFlask) ->
     assert [one["current"] for one in post(second, "/listed", JANE)] == [True]
 
 
-def test_a_session_that_was_logged_out_is_listed_no_more(app: LoopFlask, redis: RedisServer) -> None:
-    client = signed_in(app)
-    client.post("/clear")
+@pytest.mark.parametrize("how", ["/clear", "/log-out"])
+def test_a_session_that_was_logged_out_leaves_nothing_in_the_index(
+    app: LoopFlask, redis: RedisServer, how: str
+) -> None:
+    """Also where it gets a new id first, as it does at `/logout`: the labels are those of the id before."""
+    client = signed_in(app, **{"sid:1": 0})
+    client.post(how)
     assert redis.client.keys("*") == []
+
+
+def test_another_login_in_the_same_browser_takes_the_one_before_out_of_the_index(
+    app: LoopFlask, redis: RedisServer
+) -> None:
+    client = signed_in(app, **{"sid:1": 0})
+    assert post(client, "/log-in", {"sub:eve": 0, "sid:2": 0}) == {"saved": True}
+    assert len(redis.client.keys("session:index:*")) == 2  # type: ignore[arg-type]
+    assert post(client, "/listed", JANE) == []
+
+
+def test_the_end_of_the_login_before_is_not_the_end_of_the_next_in_the_same_browser(
+    app: LoopFlask, redis: RedisServer
+) -> None:
+    """Jane's sessions are ended just when Eve signs in where Jane was: as if before, so that Eve stays."""
+    client = signed_in(app, **{"sid:1": 0})
+    [index] = [key for key in redis.client.keys("session:index:*") if redis.client.zcard(key)][:1]  # type: ignore[union-attr]
+    [(name, _ends_at)] = redis.client.zrange(index, 0, -1, withscores=True)  # type: ignore[misc]
+    assert post(client, "/log-in", {"sub:eve": 0, "sid:2": 0}) == {"saved": True}
+    # What a logout that came a moment earlier has found there.
+    for label in (JANE, "sid:1"):
+        digest = app.session_interface._keyring.names("session label", label)[0]  # type: ignore[attr-defined]
+        redis.client.zadd(f"session:index:{{{digest}}}", {name: time.time() + 60})
+    assert post(stranger(app), "/end", "sid:1") == {"ended": 1}
+    assert post(stranger(app), f"/end-one/{name.decode()}", JANE) == {"ended": True}
+    assert client.get("/get").json == {"user": "jane"}, "which is what the page keeps, for Eve too"
+
+
+def test_a_label_that_is_given_later_is_found_too(app: LoopFlask) -> None:
+    client = signed_in(app)
+    assert client.post("/label", json={"group:1": 0}).status_code == 200
+    assert [one["current"] for one in post(client, "/listed", "group:1")] == [True]
+    assert post(stranger(app), "/end", "group:1") == {"ended": 1}
+    assert client.get("/get").json == {}
 
 
 def test_labels_follow_a_session_to_its_new_id(app: LoopFlask) -> None:
@@ -171,7 +220,7 @@ def test_ending_a_label_costs_the_same_whatever_else_there_is(app: LoopFlask, re
     stats: dict[str, Any] = redis.client.info("commandstats")  # type: ignore[assignment]
     calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
     # What the script calls is counted too. Neither `SCAN` nor `KEYS`.
-    wanted = {"eval": 1, "get": 1, "set": 2, "zrange": 1, "zrem": 1, "hdel": 1}
+    wanted = {"eval": 2, "get": 2, "set": 2, "zrange": 1, "zrem": 1, "hdel": 1}
     assert {name: count for name, count in calls.items() if name not in ("info", "config|resetstat")} == wanted
 
 

@@ -3,6 +3,7 @@
 import logging
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -153,10 +154,18 @@ class SlowRequest:
                 session.update(request.get_json())
             elif how == "deletes":
                 del session["a"]
+            elif how == "begins anew":
+                # As the login of another user does, in a browser where somebody is signed in.
+                session.clear()
+                sessions.regenerate()
+                session["who"] = "eve"
+            elif how == "empties":
+                session.clear()
+                session["said"] = "goodbye"
             return "slow"
 
-    def around(self, client: FlaskClient, how: str, **changes: Any) -> Iterator[None]:
-        """Start it with *client*'s cookie, yield while it waits, let it end."""
+    def around(self, client: FlaskClient, how: str, **changes: Any) -> Iterator[FlaskClient]:
+        """Start it with *client*'s cookie, yield its browser while it waits, let it end."""
         cookie = client.get_cookie(NAME)
         assert cookie is not None
         other = self._app.test_client()
@@ -164,7 +173,7 @@ class SlowRequest:
         thread = threading.Thread(target=other.post, args=(f"/slow/{how}",), kwargs={"json": changes})
         thread.start()
         assert self._read.wait(20)
-        yield
+        yield other
         self._go_on.set()
         thread.join(20)
 
@@ -212,6 +221,44 @@ def test_a_request_that_empties_the_session_ends_it_whatever_others_added(
     for _ in slow.around(client, "deletes"):
         client.post("/set", json={"b": 2})
     assert redis.client.dbsize() == 0
+
+
+@pytest.mark.parametrize(("how", "left"), [("begins anew", {"who": "eve"}), ("empties", {"said": "goodbye"})])
+def test_what_others_add_to_a_session_that_is_being_emptied_is_not_in_what_comes_after(
+    app: LoopFlask, client: FlaskClient, how: str, left: dict[str, str]
+) -> None:
+    """Jane's tab adds to her basket while Eve's login ends in the same browser: Eve must not see it."""
+    slow = SlowRequest(app)
+    client.post("/set", json={"who": "jane", "a": 1})
+    thief = app.test_client()
+    for browser in slow.around(client, how):
+        thief = browser
+        client.post("/set", json={"basket": ["jane's"]})
+    assert thief.get("/get").json == left
+    assert client.get("/get").json == (left if how == "empties" else {})
+
+
+def test_the_end_and_the_labels_of_the_session_before_are_not_those_of_the_next(
+    app: LoopFlask, client: FlaskClient, redis: RedisServer
+) -> None:
+    """What was read of it is outdated by another write: what comes with that is of the life before."""
+    slow = SlowRequest(app)
+
+    @app.post("/mark")
+    async def mark() -> str:
+        sessions.limit(int(time.time()) + 100)
+        sessions.index({"sid:jane": 0}, {"browser": "hers"})
+        return "marked"
+
+    client.post("/set", json={"who": "jane"})
+    later = app.test_client()
+    for browser in slow.around(client, "begins anew"):
+        later = browser
+        client.post("/mark")
+    cookie = later.get_cookie(NAME)
+    assert cookie is not None
+    next_one = await_(app.session_interface.find(cookie.value))  # type: ignore[attr-defined]
+    assert (dict(next_one), next_one.not_after, next_one.labels) == ({"who": "eve"}, None, {})
 
 
 def test_of_the_same_key_the_later_write_survives(app: LoopFlask, client: FlaskClient) -> None:
