@@ -24,6 +24,13 @@ _TRY_SECONDS = 2
 _random = random.SystemRandom()
 
 # KEYS: the lock. ARGV: the holder, milliseconds.
+# Whoever has it already gets it again: the answer to the first asking may have been lost.
+_TAKE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[1]) == ARGV[1] then
+  return 1
+end
+return 0
+"""
 _RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -108,9 +115,8 @@ class FleetLocks:
         """As `Locks.hold`; the lease is renewed three times in its length while the block runs."""
         deadline = time.monotonic() + wait
         async with self._here.hold(name, lease, wait):
-            key, holder = _key("lock", name), secrets.token_hex(16)
-            milliseconds = int(lease * 1000)
-            while not await self._store.execute("SET", key, holder, "NX", "PX", milliseconds):
+            key, holder = _key("lock", name), _holder()
+            while not await self._taken(key, holder, lease):
                 if time.monotonic() > deadline:
                     raise LockTimeout(name)
                 await asyncio.sleep(_random.uniform(0.5, 1.5) * _POLL_SECONDS)
@@ -126,11 +132,14 @@ class FleetLocks:
     @asynccontextmanager
     async def once(self, name: str, seconds: int) -> AsyncIterator[bool]:
         """As `Locks.once`, for all processes."""
-        key = _key("once", name)
-        first = bool(await self._store.execute("SET", key, 1, "NX", "EX", min(seconds, _TRY_SECONDS)))
+        key, holder = _key("once", name), _holder()
+        first = await self._taken(key, holder, min(seconds, _TRY_SECONDS))
         yield first
         if first:
-            await self._store.execute("SET", key, 1, "EX", seconds)
+            await self._store.execute("SET", key, holder, "EX", seconds)
+
+    async def _taken(self, key: str, holder: str, seconds: float) -> bool:
+        return bool(await self._store.execute("EVAL", _TAKE, 1, key, holder, int(seconds * 1000)))
 
     async def _renew(self, key: str, holder: str, lease: float) -> None:
         while True:
@@ -139,6 +148,10 @@ class FleetLocks:
                 if not await self._store.execute("EVAL", _RENEW, 1, key, holder, int(lease * 1000)):
                     log.warning("a lock was lost: its holder was held up for longer than the lease")
                     return
+
+
+def _holder() -> str:
+    return secrets.token_hex(16)
 
 
 def _key(kind: str, name: str) -> str:
