@@ -81,13 +81,20 @@ class Auth0Client(TokenClient):
         """
         store = self._state_store
         if self._domain_resolver or not isinstance(store, FlaskSessionStateStore):
-            user: dict[str, Any] | None = await super().get_user(store_options)
-            return user
+            found: dict[str, Any] | None = await super().get_user(store_options)
+            return found
         state = store.read(self._state_identifier)
-        if state is None or await self._is_session_expired_by_ceiling(state, store_options):
+        if state is None:
+            return None
+        ends_early = "session_expires_at" in state.get("internal", ())
+        if ends_early and await self._is_session_expired_by_ceiling(state, store_options):
             return None
         claims: dict[str, Any] | None = state.get("user")
-        return None if claims is None else {**_NO_CLAIMS, **claims}
+        if claims is None:
+            return None
+        user = _NO_CLAIMS.copy()
+        user.update(claims)
+        return user
 
     async def handle_backchannel_logout(self, logout_token: str, store_options: dict[str, Any] | None = None) -> int:
         """The SDK's, with all checks of OpenID Connect Back-Channel Logout 1.0, 2.6; how many sessions there were.

@@ -54,7 +54,8 @@ class FlaskSessionStateStore(StateStore):
 
     def read(self, identifier: str) -> dict[str, Any] | None:
         """The same as it is kept: not to be changed, and without the fields that are None."""
-        state: dict[str, Any] | None = session.get(identifier)
+        # The proxy would look up the method for each call.
+        state: dict[str, Any] | None = session._get_current_object().get(identifier)  # type: ignore[attr-defined]
         return state
 
     async def delete(self, identifier: str, options: dict[str, Any] | None = None) -> None:

@@ -29,11 +29,11 @@ def delete_cookie(app: Flask, response: Response, name: str) -> None:
 
 def vary_by_cookie(response: Response) -> None:
     """Say that the response depends on the request's cookies."""
-    if "Vary" in response.headers:
+    if response.headers.getlist("Vary"):
         response.vary.add("Cookie")
     else:
         # The usual case, without the set that werkzeug parses, watches and writes back.
-        response.headers["Vary"] = "Cookie"
+        response.headers.add("Vary", "Cookie")
 
 
 def to_text(data: bytes) -> str:

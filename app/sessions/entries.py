@@ -5,6 +5,7 @@ they are its version. What somebody else than its own request has ended holds fo
 replaces, so that a session which is only about to be written does not come to be.
 """
 
+import functools
 import hashlib
 import os
 import time
@@ -54,6 +55,7 @@ return ''
 """
 
 
+@functools.lru_cache(1024)
 def name_of(sid: str) -> str:
     """What the session of this id is called in Redis and in the index; it does not lead back to the id."""
     return hashlib.sha256(sid.encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Authenticated encryption with a ring of keys and a key for each session (docs/decisions/0002)."""
 
+import functools
 import hmac
 import os
 import secrets
@@ -13,6 +14,7 @@ _SALT = b"auth0-flask session keys, version 1"
 _KEY_ID = slice(1, 5)
 _NONCE = slice(5, 17)
 _HEADER_SIZE = 17
+_CIPHERS = 1024
 
 
 class Undecryptable(Exception):
@@ -84,6 +86,9 @@ def new_secret() -> str:
     return secrets.token_hex(32)
 
 
+# A person asks for several pages, and a page for several answers: the key need not be derived for each. That of a secret
+# which has left the ring is not asked for any more.
+@functools.lru_cache(_CIPHERS)
 def _cipher(key: bytes, purpose: str, context: bytes) -> AESGCM:
     # A zero byte ends the purpose, so no purpose and context together read as another pair.
     return AESGCM(_expand(key, purpose.encode() + b"\0" + context))

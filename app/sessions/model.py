@@ -31,6 +31,10 @@ class Replaced(NamedTuple):
     labels: Mapping[str, int]
 
 
+def _changed(session: "CallbackDict[str, Any]") -> None:
+    vars(session).update(modified=True, accessed=True)
+
+
 class Session(ServerSideSession):
     """`flask.session`: a dictionary that knows its life."""
 
@@ -60,8 +64,10 @@ class Session(ServerSideSession):
     """When it was last used (Unix seconds), where the store does not know that itself."""
 
     def __init__(self, sid: str, data: Mapping[str, Any] | None = None, created_at: int | None = None) -> None:
-        super().__init__(dict(data) if data is not None else None)
+        # Not the base class's, which makes a function and copies for each.
+        CallbackDict.__init__(self, data, _changed)
         self.sid = sid
+        self.modified = self.accessed = False
         self.stored = data is not None
         self.created_at = int(time.time()) if created_at is None else created_at
 

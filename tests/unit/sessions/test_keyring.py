@@ -56,6 +56,15 @@ def test_the_first_secret_writes_and_all_read() -> None:
         after.open("session", b"id", before.seal("session", b"id", b"3"))
 
 
+def test_a_secret_that_has_left_the_ring_opens_nothing_any_more() -> None:
+    keyring = KeyRing([NEW, OLD])
+    blob = KeyRing([OLD]).seal("session", b"id", b"plaintext")
+    assert keyring.open("session", b"id", blob) == b"plaintext"
+    keyring.use([NEW])
+    with pytest.raises(Undecryptable):
+        keyring.open("session", b"id", blob)
+
+
 def test_another_secret_opens_nothing() -> None:
     with pytest.raises(Undecryptable):
         KeyRing([OTHER]).open("session", b"id", KeyRing([NEW]).seal("session", b"id", b"plaintext"))
