@@ -3,6 +3,7 @@
 from .asgi import ASGI
 from .bridge import await_
 from .flask import LoopFlask, on_loop
+from .preset import PRESET, Preset
 from .stats import Stats
 
-__all__ = ["ASGI", "LoopFlask", "Stats", "await_", "on_loop"]
+__all__ = ["ASGI", "PRESET", "LoopFlask", "Preset", "Stats", "await_", "on_loop"]

@@ -13,6 +13,7 @@ from .body import Body, Message
 from .bridge import await_
 from .limit import Overdue
 from .pool import Pool
+from .preset import NOTHING, PRESET, Place
 from .protocol import SendAtOnce
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Exchange:
         "_environ",
         "_headers",
         "_on_first_byte",
+        "_place",
         "_pool",
         "_send",
         "_sent",
@@ -74,6 +76,7 @@ class Exchange:
         self._on_first_byte = on_first_byte
         self._status = 0
         self._headers: Headers = []
+        self._place = environ[PRESET] = Place()
         self._sent = False
 
     def run(self, application: "WSGIApplication") -> None:
@@ -127,6 +130,9 @@ class Exchange:
             illegal = next(name for name, value in headers if _ILLEGAL.search(value))
             raise ValueError(f"The response header {illegal!r} has a character that HTTP does not allow.")
         self._headers = [(_name(name), value) for name, value in headers]
+        if self._place.preset is not NOTHING:
+            # What the application says itself stands.
+            self._place.preset = self._place.preset.without([name for name, _ in self._headers])
         self._status = code
         return self._write
 
@@ -147,7 +153,7 @@ class Exchange:
             self._declare_length(len(body))
         if not self._sent:
             headers = self._begin()
-            if self._at_once is not None and self._at_once(self._status, headers, body):
+            if self._at_once is not None and self._at_once(self._status, headers, self._place.preset.lines, body):
                 return
             self._send_head(headers)
         await_(self._send({"type": "http.response.body", "body": body}))
@@ -204,13 +210,15 @@ class Exchange:
         return headers
 
     def _send_head(self, headers: Headers) -> None:
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        lines = [*headers, *self._place.preset.headers]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines]
         await_(self._send({"type": "http.response.start", "status": self._status, "headers": encoded}))
 
     def _answer_plainly(self, code: int, text: str) -> None:
         if self._sent:
             return
         self._status, self._headers = code, [("content-type", "text/plain; charset=utf-8")]
+        self._place.preset = NOTHING
         self._send_whole([text.encode()])
 
 

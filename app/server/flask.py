@@ -3,7 +3,7 @@
 import functools
 import types
 from collections.abc import Callable, Coroutine
-from inspect import iscoroutinefunction
+from inspect import CO_COROUTINE, iscoroutinefunction
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -22,6 +22,13 @@ def on_loop(function: F) -> F:
     """Mark a plain `def` view or hook that never blocks: it is called on the loop, without a trip to a thread."""
     function.on_loop = True  # type: ignore[attr-defined]
     return function
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    # A function that nobody has marked says it itself; `inspect` looks for what may be around one.
+    if type(function) is types.FunctionType and not function.__dict__:
+        return bool(function.__code__.co_flags & CO_COROUTINE)
+    return iscoroutinefunction(function)
 
 
 class LoopFlask(Flask):
@@ -81,7 +88,7 @@ class LoopFlask(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """What Flask calls in place of `func`: on the loop, in a pool thread, or just so."""
         request = current_request()
-        if iscoroutinefunction(func):
+        if _is_async(func):
             if request is not None:
                 request.begun = True
             return lambda *arguments, **options: await_(func(*arguments, **options))

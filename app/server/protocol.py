@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-SendAtOnce = Callable[[int, list[tuple[str, str]], bytes], bool]
+SendAtOnce = Callable[[int, list[tuple[str, str]], str, bytes], bool]
 AT_ONCE = "app.server.at_once"
 """The key of a `SendAtOnce` in the scope's `extensions` (ASGI 3, "Extensions")."""
 # These change what becomes of the connection, which uvicorn's own way of sending sees to.
@@ -26,10 +26,13 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
 
-def send_at_once(cycle: RequestResponseCycle, status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
+def send_at_once(
+    cycle: RequestResponseCycle, status: int, headers: list[tuple[str, str]], preset: str, body: bytes
+) -> bool:
     """Send all of a response. False if it has to be sent by messages; nothing has been sent then.
 
     :param headers: in lower case, legal, with the length of *body* where the status has one.
+    :param preset: more of them, as the lines that they are.
     """
     if cycle.flow.write_paused or cycle.disconnected or cycle.response_started:
         return False
@@ -40,6 +43,7 @@ def send_at_once(cycle: RequestResponseCycle, status: int, headers: list[tuple[s
         lines.append(f"{name}: {value}\r\n")
     if not cycle.keep_alive:
         lines.append("connection: close\r\n")
+    lines.append(preset)
     defaults = [b"%b: %b\r\n" % header for header in cycle.default_headers]
     head = b"".join([STATUS_LINE[status], *defaults, "".join(lines).encode("latin-1")])
     cycle.response_started = cycle.response_complete = True

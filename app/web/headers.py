@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
+from app.server import PRESET, Preset
 from app.settings import Settings
 from app.settings_rules import LOCAL_HOSTS
 
@@ -57,17 +58,23 @@ class SecurityHeaders:
 
     def __init__(self, app: "WSGIApplication", headers: dict[str, str]) -> None:
         self._app = app
-        self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
+        self._headers = list(headers.items())
+        self._preset = Preset(self._headers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, with more headers."""
+        place = environ.get(PRESET)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            present = {name.lower() for name, _value in headers}
-            if _ID in present:
+            names = [name.lower() for name, _value in headers]
+            if _ID in names:
                 headers = [header for header in headers if header[0].lower() != _ID]
-            more = [header for name, header in self._headers if name not in present]
-            return start_response(status, [*headers, *more, (HEADER, id_of(environ))], exc_info)
+            more = [(HEADER, id_of(environ))]
+            if place is None:
+                more += [header for header in self._headers if header[0].lower() not in names]
+            else:
+                place.preset = self._preset
+            return start_response(status, headers + more, exc_info)
 
         return self._app(environ, start)
 

@@ -14,7 +14,7 @@ import flask as flask_
 import pytest
 from flask import Response, abort, request
 
-from app.server import LoopFlask
+from app.server import PRESET, LoopFlask, Preset
 from tests.unit.server.client import Client, make, on_a_loop, served, until
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -141,6 +141,32 @@ def test_a_header_that_http_does_not_allow_is_a_500_and_not_a_broken_answer(head
         assert (response.status, response.body) == (500, b"Internal Server Error")
 
     all_of(plain(headers=[header]), scenario)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_headers_that_are_the_same_each_time_are_in_each_response_unless_it_has_its_own(streamed: bool) -> None:
+    preset = Preset([("X-Frame-Options", "DENY"), ("Cache-Control", "no-store")])
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[PRESET].preset = preset
+        own = [("Cache-Control", "max-age=60")] if environ["PATH_INFO"] == "/own" else []
+        start_response("200 OK", own)
+        return iter([b"body"]) if streamed else [b"body"]
+
+    async def scenario(client: Client) -> None:
+        for path, caching in (("/", "no-store"), ("/own", "max-age=60"), ("/", "no-store")):
+            response = await client.get(path)
+            names = [name for name, _ in response.headers if name != b"content-length"]
+            assert sorted(names) == [b"cache-control", b"x-frame-options"]
+            assert (response.header("cache-control"), response.body) == (caching, b"body")
+
+    all_of(raw(application), scenario)
+
+
+@pytest.mark.parametrize("header", [("Content-Length", "1"), ("Connection", "close"), ("X", "a\r\nY: b"), ("X", "é")])
+def test_a_header_that_cannot_be_the_same_each_time_is_refused_when_it_is_made(header: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="cannot be the same"):
+        Preset([header])
 
 
 @pytest.mark.parametrize("length", ["3", "5"])

@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.server import ASGI, LoopFlask
+from app.server import ASGI, PRESET, LoopFlask, Preset
 from app.server.protocol import Protocol
 
 from .client import on_a_loop, until
@@ -79,6 +79,21 @@ async def test_a_whole_response_is_one_write_and_the_connection_goes_on() -> Non
 @on_a_loop
 async def test_head_has_the_length_and_no_body() -> None:
     assert await answer(*connected(an_app()), GET.replace("GET", "HEAD") + "\r\n") == [f"{WHOLE}\r\n".encode()]
+
+
+@on_a_loop
+async def test_headers_that_are_the_same_each_time_are_in_the_one_write() -> None:
+    flask = an_app()
+    application, preset = flask.wsgi_app, Preset([("X-Frame-Options", "DENY"), ("Referrer-Policy", "same-origin")])
+
+    def with_preset(environ: Any, start_response: Any) -> Any:
+        environ[PRESET].preset = preset
+        return application(environ, start_response)
+
+    flask.wsgi_app = with_preset  # type: ignore[method-assign]
+    protocol, transport = connected(flask)
+    same = "x-frame-options: DENY\r\nreferrer-policy: same-origin\r\n"
+    assert await answer(protocol, transport, GET + "\r\n") == [f"{WHOLE}{same}\r\npäge".encode()]
 
 
 @pytest.mark.parametrize("request_", [GET + "Connection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"])
