@@ -21,5 +21,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     @app.before_request
     @on_loop
     def refuse_other_hosts() -> None:
-        if not is_own(request.host) and request.blueprint != "health":
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        if not is_own(current.host) and current.blueprint != "health":
             abort(400, f"This is {settings.origin}; the request was for another host.")
