@@ -86,8 +86,8 @@ def new_secret() -> str:
     return secrets.token_hex(32)
 
 
-# A person asks for several pages, and a page for several answers: the key need not be derived for each. That of a secret
-# which has left the ring is not asked for any more.
+# A person asks for several pages, and a page for several answers: the key need not be derived for each.
+# A secret that has left the ring is not asked for.
 @functools.lru_cache(_CIPHERS)
 def _cipher(key: bytes, purpose: str, context: bytes) -> AESGCM:
     # A zero byte ends the purpose, so no purpose and context together read as another pair.
