@@ -18,10 +18,19 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.semconv.attributes import error_attributes, http_attributes, network_attributes, url_attributes
+from opentelemetry.semconv.attributes import (
+    db_attributes,
+    error_attributes,
+    http_attributes,
+    network_attributes,
+    server_attributes,
+    url_attributes,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from app.auth import events as auth
 from app.server import LoopFlask
+from app.sessions import events as sessions
 from app.settings import Settings
 from app.web import id_of, trace_id_of
 
@@ -126,6 +135,37 @@ class ServerSpans:
         return _UntilClosed(body, span)
 
 
+class ClientSpans:
+    """A span below the current one for each call to the provider and each command to Redis, made when it is over."""
+
+    def __init__(self, app: LoopFlask, tracing: Tracing, provider: str) -> None:
+        self._tracing = tracing
+        host, _, port = provider.partition(":")
+        self._provider = {server_attributes.SERVER_ADDRESS: host, server_attributes.SERVER_PORT: int(port or 443)}
+        auth.provider_answered.connect(self._on_provider, sender=app)
+        if store := app.extensions.get("session_store"):
+            sessions.command_answered.connect(self._on_command, sender=store)
+
+    def _on_provider(self, app: LoopFlask, *, call: str, outcome: str, seconds: float) -> None:
+        self._make(f"provider {call}", seconds, outcome, self._provider)
+
+    def _on_command(self, store: Any, *, command: str, outcome: str, seconds: float) -> None:
+        attributes = {db_attributes.DB_SYSTEM_NAME: "redis", db_attributes.DB_OPERATION_NAME: command}
+        self._make(command, seconds, outcome, attributes)
+
+    def _make(self, name: str, seconds: float, outcome: str, attributes: dict[str, Any]) -> None:
+        # What belongs to no request would be a trace of its own.
+        if self._tracing.tracer is None or not trace.get_current_span().get_span_context().is_valid:
+            return
+        end = time.time_ns()
+        span = self._tracing.tracer.start_span(
+            name, kind=trace.SpanKind.CLIENT, attributes=attributes, start_time=end - int(seconds * 1e9)
+        )
+        if outcome != "ok":
+            _failed(span, outcome)
+        span.end(end)
+
+
 class _UntilClosed:
     """The body of an answer that streams: its span ends with it."""
 
@@ -208,3 +248,5 @@ def init_app(app: LoopFlask, settings: Settings) -> None:
     app.on_start(tracing.start)
     app.on_stop(tracing.stop)
     app.wsgi_app = ServerSpans(app.wsgi_app, tracing)  # type: ignore[method-assign]
+    # Signals do not keep who listens.
+    app.extensions["client_spans"] = ClientSpans(app, tracing, settings.auth0_domain)

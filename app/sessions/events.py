@@ -1,8 +1,8 @@
 """What happens in this room, for whoever watches: metrics and the log subscribe, and nobody here knows of them.
 
-Blinker signals, as Flask's own. The sender is the app, but for `store_answered` and `circuit_changed`, whose sender is
-the `RedisStore` (`app.extensions["session_store"]`). A receiver is called as `function(sender, **arguments)`, on the
-loop: it must not block, and what it raises would break the request. No argument is secret or says who somebody is.
+Blinker signals, as Flask's own. The sender is the app, but for those about the store, whose sender is the `RedisStore`
+(`app.extensions["session_store"]`). A receiver is called as `function(sender, **arguments)`, on the loop: it must not
+block, and what it raises would break the request. No argument is secret or says who somebody is.
 
 What happens at every request is counted in `Stats` instead, `app.extensions["session_stats"]`: a signal costs 3 µs.
 """
@@ -37,6 +37,11 @@ keys_refused = _signals.signal(
 store_answered = _signals.signal(
     "store-answered",
     doc="Redis was sent a batch of commands. `outcome`: one of `STORE_OUTCOMES`; `seconds`: how long it took.",
+)
+command_answered = _signals.signal(
+    "command-answered",
+    doc="A command has its answer. `command`: its name, such as GET; `outcome`: `ok` or `unavailable`; `seconds`: how "
+    "long that took, waiting for a batch included. Only sent where somebody listens.",
 )
 circuit_changed = _signals.signal(
     "circuit-changed",
