@@ -7,7 +7,7 @@ NGINX_TOOLS := .local/nginx-tools
 SBOM_TOOLS := .local/sbom-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test-compose image test bench lint lock sbom docs screenshots clean
+.PHONY: help demo up down test-compose test-cluster image test bench lint lock sbom docs screenshots clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ down: $(VENV)/app ## Stop and remove the containers; VOLUMES=1 the data too
 
 test-compose: $(VENV)/dev ## Test the images and the compose file on a container engine; ARGS as for test
 	@$(VENV)/bin/python -m scripts.test_compose $(ARGS)
+
+test-cluster: $(VENV)/dev ## Test the chart on a real Kubernetes: that of KUBECONFIG, or a node of its own; ARGS as for test
+	@$(VENV)/bin/python -m scripts.test_cluster $(ARGS)
 
 image: $(VENV)/app ## Build the images of the app, nginx and the identity provider
 	@$(VENV)/bin/python -m scripts.containers build

@@ -121,13 +121,17 @@ def _build_go_tools(packages: Path) -> None:
         )
 
 
+def is_new_enough(go: str) -> bool:
+    """Whether that Go builds what is locked here."""
+    answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"go(\d+)\.(\d+)", answer)
+    return version is not None and (int(version[1]), int(version[2])) >= GO_MINIMUM
+
+
 def _go(packages: Path) -> Path:
     found = shutil.which("go")
-    if found:
-        answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False).stdout
-        version = re.search(r"go(\d+)\.(\d+)", answer)
-        if version and (int(version[1]), int(version[2])) >= GO_MINIMUM:
-            return Path(found)
+    if found and is_new_enough(found):
+        return Path(found)
     (bundled,) = packages.rglob("bin/go")
     return bundled
 

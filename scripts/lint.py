@@ -25,7 +25,7 @@ def checks() -> Iterator[tuple[str, list[str]]]:
     yield "mypy --strict", ["mypy"]
     tools = {
         "shellcheck": (["shellcheck", "--external-sources"], [path for path in files() if _is_shell(path)]),
-        "yamllint": (["yamllint", "--strict"], files("*.yml", "*.yaml", ".yamllint", ":!helm/*/templates/*")),
+        "yamllint": (["yamllint", "--strict"], files("*.yml", "*.yaml", ".yamllint", ":!*/templates/*")),
         "hadolint": (["hadolint"], files("*Dockerfile", "*.Dockerfile")),
         "actionlint": ([str(ACTIONLINT)], files(".github/workflows/*.yml")),
         # Offline: whether a tag still means a commit is not for a check of files.

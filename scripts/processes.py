@@ -21,13 +21,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def die_with(parent: int) -> None:
-    """Between fork and exec: get SIGTERM when *parent* ends, even if that is killed.
+def die_with(parent: int, number: int = signal.SIGTERM) -> None:
+    """Between fork and exec: get SIGTERM, or another signal, when *parent* ends, even if that is killed.
 
     It is the end of the *thread* that forked which counts, so this is for threads that stay.
     """
     if _prctl:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _prctl(_PR_SET_PDEATHSIG, number)
         # It may have ended between the fork and here.
         if os.getppid() != parent:
             os._exit(1)

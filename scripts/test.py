@@ -22,6 +22,8 @@ REPORTS = ROOT / ".local" / "reports"
 AT_ONCE = 2
 # These have a verb of their own, for they need a container engine: scripts/test_compose.py.
 WITH_CONTAINERS = ("image", "compose")
+# This one too, for it needs a cluster: scripts/test_cluster.py.
+ON_A_CLUSTER = "cluster"
 # A suite that takes longer than all others is two, so that two cores share it.
 APART = "integration/auth"
 
@@ -39,7 +41,8 @@ class Suite:
 def suites() -> list[str]:
     """The folders under tests/ that have tests: the quick one first, then the long ones, so that no lane ends alone."""
     tests = ROOT / "tests"
-    names = {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")} - set(WITH_CONTAINERS)
+    names = {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")}
+    names -= {*WITH_CONTAINERS, ON_A_CLUSTER}
     if (tests / APART).exists():
         names.add(APART)
     return sorted(names, key=lambda name: (name != "unit", not name.startswith("integration"), name != "browser", name))

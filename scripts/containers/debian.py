@@ -1,6 +1,9 @@
 """Debian on this machine: where its packages come from, and a small one of a newer release as an image's beginning."""
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts import packages
@@ -48,3 +51,40 @@ def base() -> Path:
         aside.unlink(missing_ok=True)
         raise EngineError(f"mmdebstrap could not make a {RELEASE}: {result.stderr.strip()}")
     return aside.rename(archive)
+
+
+def unpack(names: Iterable[str], release: str, target: Path) -> None:
+    """Unpack packages of another release, without those that they depend on, into *target*. Raises EngineError."""
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="apt-") as folder:
+        # Apt's files for that release, apart from the system's, which stay as they are.
+        apt = Path(folder)
+        for name in ("lists/partial", "cache/archives/partial", "none"):
+            (apt / name).mkdir(parents=True)
+        (apt / "status").touch()
+        (apt / "sources.list").write_text(f"deb {mirror()} {release} main\n")
+        options = {
+            "Dir::State": apt,
+            "Dir::State::status": apt / "status",
+            "Dir::Cache": apt / "cache",
+            "Dir::Etc::sourcelist": apt / "sources.list",
+            "Dir::Etc::sourceparts": apt / "none",
+            # What it downloads is root's, in a folder that nobody else may enter.
+            "APT::Sandbox::User": "root",
+            # A mirror's sid may be older than apt likes; its signature is checked all the same.
+            "Acquire::Check-Valid-Until": "false",
+        }
+        configuration = apt / "apt.conf"
+        configuration.write_text("".join(f'{name} "{value}";\n' for name, value in options.items()))
+        environment = os.environ | {"APT_CONFIG": str(configuration)}
+        try:
+            for arguments in (["update"], ["download", *names]):
+                subprocess.run(
+                    ["apt-get", "--quiet", *arguments], env=environment, cwd=apt, check=True, capture_output=True
+                )
+            for package in apt.glob("*.deb"):
+                subprocess.run(["dpkg", "--extract", package, target], check=True, capture_output=True)
+        except subprocess.CalledProcessError as error:
+            raise EngineError(
+                f"Debian's {', '.join(names)} could not be had: {error.stderr.decode(errors='replace').strip()}"
+            ) from None

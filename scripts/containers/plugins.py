@@ -1,11 +1,10 @@
 """Docker's plugins compose and buildx; Debian's, unpacked, where the client has none."""
 
-import os
 import shutil
 import subprocess
 
 from .client import HOME, Client, EngineError
-from .debian import RELEASE, mirror
+from .debian import RELEASE, unpack
 
 PACKAGES = {"compose": "docker-compose", "buildx": "docker-buildx"}
 _CONFIG = HOME / "config"
@@ -38,37 +37,10 @@ def _unpack() -> None:
         raise EngineError(
             "Docker's plugins compose and buildx are missing: install docker-compose-plugin and docker-buildx-plugin."
         )
-    # Apt's files for another release, apart from the system's, which stay as they are.
-    apt = HOME / "apt"
-    shutil.rmtree(apt, ignore_errors=True)
-    for folder in ("lists/partial", "cache/archives/partial", "none"):
-        (apt / folder).mkdir(parents=True)
-    (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb {mirror()} {RELEASE} main\n")
-    options = {
-        "Dir::State": apt,
-        "Dir::State::status": apt / "status",
-        "Dir::Cache": apt / "cache",
-        "Dir::Etc::sourcelist": apt / "sources.list",
-        "Dir::Etc::sourceparts": apt / "none",
-        # What it downloads is root's, in a folder that nobody else may enter.
-        "APT::Sandbox::User": "root",
-    }
-    configuration = apt / "apt.conf"
-    configuration.write_text("".join(f'{name} "{value}";\n' for name, value in options.items()))
-    environment = os.environ | {"APT_CONFIG": str(configuration)}
-    try:
-        for arguments in (["update"], ["download", *PACKAGES.values()]):
-            subprocess.run(
-                ["apt-get", "--quiet", *arguments], env=environment, cwd=apt, check=True, capture_output=True
-            )
-        for package in apt.glob("*.deb"):
-            subprocess.run(["dpkg", "--extract", package, apt / "unpacked"], check=True, capture_output=True)
-    except subprocess.CalledProcessError as error:
-        raise EngineError(
-            f"Docker's plugins could not be had: {error.stderr.decode(errors='replace').strip()}"
-        ) from None
+    unpacked = HOME / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpack(PACKAGES.values(), RELEASE, unpacked)
     _FOLDER.mkdir(parents=True, exist_ok=True)
     for name in PACKAGES:
-        (apt / "unpacked/usr/libexec/docker/cli-plugins" / f"docker-{name}").replace(_FOLDER / f"docker-{name}")
-    shutil.rmtree(apt)
+        (unpacked / "usr/libexec/docker/cli-plugins" / f"docker-{name}").replace(_FOLDER / f"docker-{name}")
+    shutil.rmtree(unpacked)

@@ -106,7 +106,7 @@ def runner(folder: Path, *command: str, **variables: str) -> Iterator[Run]:
         (checkout / "tests" / suite / "test_suite.py").write_text(SUITE)
     (checkout / "tests" / "conftest.py").write_text(what_our_suites_do_on_a_signal())
     (checkout / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
-    makefile = f"test:\n\t@{sys.executable} -m scripts.test $(ARGS)\n\nlint test-compose:\n\t@true\n"
+    makefile = f"test:\n\t@{sys.executable} -m scripts.test $(ARGS)\n\nlint test-compose test-cluster:\n\t@true\n"
     (checkout / "Makefile").write_text(makefile)
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(

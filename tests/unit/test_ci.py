@@ -15,7 +15,7 @@ echo "running $1"
 """
 
 
-PARTS = ["lint", "test", "test-compose"]
+PARTS = ["lint", "test", "test-compose", "test-cluster"]
 
 
 @pytest.mark.parametrize("fails", [None, *PARTS])

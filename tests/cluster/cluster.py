@@ -1,0 +1,136 @@
+"""A cluster: one that KUBECONFIG names, or a node of its own (scripts/cluster); and kubectl for it."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.cluster.node import KUBECTL, node
+
+WAIT_SECONDS = 180
+Object = dict[str, Any]
+
+
+class KubectlError(Exception):
+    """What kubectl said."""
+
+
+class Cluster:
+    """`kubectl` and what the tests ask it for."""
+
+    def __init__(self, kubeconfig: Path, load: Callable[[Path], None]) -> None:
+        self.kubeconfig = kubeconfig
+        self.load = load
+        self.environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
+
+    def kubectl(self, *arguments: str | Path, given: str = "", timeout: float = WAIT_SECONDS) -> str:
+        """What it prints. Raises KubectlError."""
+        result = subprocess.run(
+            [KUBECTL, *arguments],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        if result.returncode:
+            raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {result.stderr.strip()}")
+        return result.stdout
+
+    def apply(self, *objects: Object) -> None:
+        """Make them, or change them."""
+        self.kubectl(
+            "apply", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        )
+
+    def get(self, namespace: str, *what: str) -> Object:
+        """An object, or a list of them."""
+        found: Object = json.loads(self.kubectl("--namespace", namespace, "get", "--output=json", *what))
+        return found
+
+    def exists(self, namespace: str, *what: str) -> bool:
+        """Whether there is any."""
+        return bool(self.kubectl("--namespace", namespace, "get", "--ignore-not-found", "--output=name", *what).strip())
+
+    def pods(self, namespace: str, selector: str) -> list[Object]:
+        """Pods that nobody has asked to go, the oldest first."""
+        items = self.get(namespace, "pods", f"--selector={selector}")["items"]
+        here = [item for item in items if "deletionTimestamp" not in item["metadata"]]
+        return sorted(here, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+
+    def execute(self, namespace: str, pod: str, *command: str, container: str | None = None, given: str = "") -> str:
+        """What a command in a container prints. Raises KubectlError where it fails."""
+        where = ["--container", container] if container else []
+        return self.kubectl("--namespace", namespace, "exec", "--stdin", pod, *where, "--", *command, given=given)
+
+    def events(self, namespace: str, name: str) -> str:
+        """What happened to an object, a line each."""
+        found = self.get(namespace, "events", f"--field-selector=involvedObject.name={name}")["items"]
+        return "\n".join(f"{event['reason']}: {event['message']}" for event in found)
+
+    @contextmanager
+    def forward(self, namespace: str, target: str, port: int) -> Iterator[int]:
+        """A port of this machine that leads to one of *target*, as `kubectl port-forward` does it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here = int(probe.getsockname()[1])
+        command = [KUBECTL, "--namespace", namespace, "port-forward", target, f"{here}:{port}"]
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                assert process.stdout
+                said = process.stdout.readline()
+                assert said.startswith("Forwarding"), said + process.stdout.read()
+                yield here
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """The one that KUBECONFIG names, with images brought in by the command CLUSTER_LOAD; or a node of one's own."""
+    if given := os.environ.get("KUBECONFIG"):
+        load = os.environ.get("CLUSTER_LOAD")
+        if not load:
+            pytest.fail(
+                "KUBECONFIG is set: CLUSTER_LOAD must be the command that brings an image archive into that cluster."
+            )
+        yield Cluster(Path(given), lambda archive: _run([*shlex.split(load), str(archive)]))
+        return
+    with node() as running:
+        yield Cluster(running.kubeconfig, running.load)
+
+
+def _run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert result.returncode == 0, f"{shlex.join(command)}: {result.stdout}{result.stderr}"
+
+
+def wait_until(true: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Return as soon as *true* answers so; an error of kubectl's is a no."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if true():
+                return
+            said = ""
+        except KubectlError as error:
+            said = str(error)
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what} {said}"
+        time.sleep(0.2)
+
+
+def secret(namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaque") -> Object:
+    """A Secret's manifest."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": dict(data)}

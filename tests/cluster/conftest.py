@@ -1,0 +1,241 @@
+"""A cluster with the identity provider, people, and the app, installed once for the suite."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import chart_tools
+from scripts.certificates import CA, authority
+from scripts.cluster.images import Images, ensure
+from tests.cluster.cluster import Cluster, Object, cluster, secret
+from tests.cluster.load import Load, load
+from tests.cluster.release import Release, timed
+
+HERE = Path(__file__).parent
+# A rollout under load on a busy machine.
+TEST_SECONDS = 600
+APP, IDENTITY, PEOPLE, STRANGERS, MONITORING = (
+    "flask-app",
+    "flask-identity",
+    "flask-people",
+    "flask-strangers",
+    "flask-monitoring",
+)
+NAMESPACES = (APP, IDENTITY, PEOPLE, STRANGERS, MONITORING)
+HOST = f"auth0-flask.{APP}.svc"
+ISSUER = f"https://identity.{IDENTITY}.svc:9443/"
+CLIENT, CLIENT_SECRET = "local-client", "local-secret-for-demonstrations-only"
+KEY = "first-" + "0123456789abcdef" * 4
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+# Where a cluster is given there is no node of one's own.
+collect_ignore = ["test_alone.py"] if "KUBECONFIG" in os.environ else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give this suite's tests more time than others have."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """Built from the project's Dockerfile."""
+    chart_tools.install()
+    return ensure()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(images: Images) -> Iterator[Cluster]:
+    """The cluster with our images, and empty namespaces, which are gone afterwards."""
+    with cluster() as running:
+        running.load(images.archive)
+        delete = ["delete", "namespace", "--ignore-not-found", "--wait", *NAMESPACES]
+        running.kubectl(*delete)
+        try:
+            running.apply(
+                *(
+                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
+                    for name in NAMESPACES
+                )
+            )
+            yield running
+        finally:
+            running.kubectl(*delete)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CA:
+    """The authority that everybody here trusts."""
+    return authority(tmp_path_factory.mktemp("certificates"), permitted=["svc"])
+
+
+def pair(certificates: CA, name: str, stem: str) -> dict[str, str]:
+    """A new certificate for a name, as the data of a Secret of type kubernetes.io/tls."""
+    certificate, key = certificates.issue([name], stem=stem)
+    return {"tls.crt": certificate.read_text(), "tls.key": key.read_text()}
+
+
+@pytest.fixture(scope="session")
+def identity(
+    kubernetes: Cluster, certificates: CA, images: Images, tmp_path_factory: pytest.TempPathFactory
+) -> Release:
+    """The identity provider, by its own chart."""
+    kubernetes.apply(
+        secret(
+            IDENTITY, "identity-tls", pair(certificates, f"identity.{IDENTITY}.svc", "identity"), "kubernetes.io/tls"
+        )
+    )
+    client = {
+        "client_id": CLIENT,
+        "redirect_uris": [f"https://{HOST}/callback"],
+        "allowed_logout_urls": [f"https://{HOST}/", f"https://{HOST}"],
+        "backchannel_logout_uri": f"https://{HOST}/backchannel-logout",
+    }
+    values = {"image": {"tag": images.tag}, "authority": certificates.path.read_text(), "clients": [client]}
+    release = Release(kubernetes, IDENTITY, values, tmp_path_factory.mktemp("helm"), "helm")
+    release.install(HERE / "identity")
+    return release
+
+
+def pod(
+    namespace: str,
+    name: str,
+    images: Images,
+    *command: str,
+    labels: dict[str, str] | None = None,
+    volumes: list[Object] | None = None,
+) -> Object:
+    """A pod of the app's image that may do nothing, as a restricted namespace wants it."""
+    mounts = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes or []]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {"app": name}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "main",
+                    "image": f"auth0-flask:{images.tag}",
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": list(command),
+                    "volumeMounts": mounts,
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+            "volumes": volumes or [],
+        },
+    }
+
+
+def config_map(namespace: str, name: str, data: dict[str, str]) -> Object:
+    """A ConfigMap's manifest."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+@pytest.fixture(scope="session")
+def people(identity: Release, images: Images, certificates: CA) -> Cluster:
+    """The cluster; a pod that has the programs of those who use the app, one of strangers, and one for monitoring."""
+    kubernetes = identity.cluster
+    files = {
+        "visitors.py": (HERE / "people" / "visitors.py").read_text(),
+        "browser.py": (HERE.parent / "integration" / "identity" / "browser.py").read_text(),
+        "ca.pem": certificates.path.read_text(),
+    }
+    volume = {"name": "people", "configMap": {"name": "people"}}
+    idle = ("python", "-c", "import signal; signal.pause()")
+    kubernetes.apply(
+        config_map(PEOPLE, "people", files),
+        pod(PEOPLE, "visitors", images, *idle, volumes=[volume]),
+        pod(STRANGERS, "strangers", images, *idle),
+        pod(MONITORING, "monitoring", images, *idle),
+    )
+    for namespace in (PEOPLE, STRANGERS, MONITORING):
+        kubernetes.kubectl("--namespace", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
+    return kubernetes
+
+
+def values(images: Images) -> dict[str, Any]:
+    """What the app is installed with: all that production has, but the Redis, which is the chart's own."""
+    inside = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in (PEOPLE, IDENTITY)
+    ]
+    monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}]
+    return {
+        "host": HOST,
+        "image": {"tag": images.tag},
+        "nginx": {
+            "image": {"repository": "auth0-flask-nginx", "tag": images.tag},
+            # The tests' people have one address.
+            "loginRate": "1000r/s",
+            "reloadSeconds": 5,
+        },
+        "auth0": {"domain": ISSUER.removeprefix("https://").removesuffix("/"), "existingSecret": "auth0"},
+        "tls": {"mode": "existingSecret", "existingSecret": "app-tls"},
+        "redis": {"embedded": {"image": {"repository": "auth0-flask-redis", "tag": images.tag}}},
+        "networkPolicy": {
+            "clients": inside,
+            "prometheus": monitoring,
+            "auth0": [inside[1]],
+            "auth0Port": 9443,
+        },
+        # A busy machine is slow at times.
+        "settings": {"AUTH0_TIMEOUT_SECONDS": 30, "REDIS_TIMEOUT_SECONDS": 10},
+        "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/run/authority/ca.pem"}],
+        "extraVolumes": [{"name": "authority", "configMap": {"name": "authority"}}],
+        "extraVolumeMounts": [{"name": "authority", "mountPath": "/run/authority", "readOnly": True}],
+    }
+
+
+def auth0(keys: str = KEY, client_secret: str = CLIENT_SECRET) -> Object:
+    """The Secret that the user makes."""
+    return secret(APP, "auth0", {"client-id": CLIENT, "client-secret": client_secret, "secret": keys})
+
+
+@dataclass
+class Installed:
+    """The app, and what Helm said and took when it was installed."""
+
+    release: Release
+    notes: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def installed(people: Cluster, images: Images, certificates: CA, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The app, by `helm install --wait`."""
+    people.apply(
+        auth0(),
+        secret(APP, "app-tls", pair(certificates, HOST, "app"), "kubernetes.io/tls"),
+        config_map(APP, "authority", {"ca.pem": certificates.path.read_text()}),
+    )
+    release = Release(people, APP, values(images), tmp_path_factory.mktemp("helm"), "helm")
+    notes, seconds = timed(release.install)
+    print(f"helm install --wait: {seconds:.1f} s")
+    return Installed(release, notes, seconds)
+
+
+@pytest.fixture
+def app(installed: Installed) -> Release:
+    """The app, with all its pods ready."""
+    installed.release.settle()
+    return installed.release
+
+
+@pytest.fixture
+def visitors(app: Release) -> Callable[..., AbstractContextManager[Load]]:
+    """What starts the load."""
+    return lambda **options: load(app.cluster, PEOPLE, f"https://{HOST}", ISSUER, **options)

@@ -1,0 +1,99 @@
+"""The chart, installed: what `helm` does, and what the pods then are."""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.chart_tools import BIN
+from tests.chart.conftest import CHART, merged
+from tests.cluster.cluster import Cluster, Object, wait_until
+
+HELM_SECONDS = 300
+
+
+class HelmError(Exception):
+    """What Helm said."""
+
+
+class Release:
+    """A release of the chart in a namespace of its own name."""
+
+    def __init__(self, cluster: Cluster, namespace: str, values: Mapping[str, Any], folder: Path, program: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.name = "auth0-flask"
+        self.values = dict(values)
+        self._program = BIN / program
+        homes = {f"HELM_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+        self._environment = cluster.environment | homes
+
+    def helm(self, *arguments: str | Path, given: str = "") -> str:
+        """What it prints. Raises HelmError."""
+        result = subprocess.run(
+            [self._program, "--namespace", self.namespace, *arguments],
+            env=self._environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=HELM_SECONDS,
+        )
+        if result.returncode:
+            raise HelmError(result.stderr)
+        return result.stdout
+
+    def install(self, chart: Path = CHART) -> str:
+        """`helm install --wait`; its notes."""
+        return self.helm(
+            "install", self.name, chart, "--values=-", "--wait", "--timeout=120s", given=json.dumps(self.values)
+        )
+
+    def upgrade(self, changes: Mapping[str, Any], *options: str) -> str:
+        """`helm upgrade --wait` with values on top of those of the installation; its notes."""
+        values = json.dumps(merged(self.values, changes))
+        return self.helm(
+            "upgrade", self.name, CHART, "--values=-", "--wait", *(options or ["--timeout=180s"]), given=values
+        )
+
+    @property
+    def selector(self) -> str:
+        """What the app's pods are found by."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=app"
+
+    def pods(self) -> list[Object]:
+        """The app's pods that nobody has asked to go."""
+        return self.cluster.pods(self.namespace, self.selector)
+
+    def names(self) -> list[str]:
+        """Theirs."""
+        return [pod["metadata"]["name"] for pod in self.pods()]
+
+    def kubectl(self, *arguments: str) -> str:
+        """In the release's namespace."""
+        return self.cluster.kubectl("--namespace", self.namespace, *arguments)
+
+    def settle(self, replicas: int | None = None) -> None:
+        """Wait until the rollout is over and the pods before it have gone."""
+        self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=180s")
+        wanted = replicas or self.cluster.get(self.namespace, f"deployment/{self.name}")["spec"]["replicas"]
+
+        def over() -> bool:
+            pods = self.cluster.get(self.namespace, "pods", f"--selector={self.selector}")["items"]
+            return len(pods) == wanted and all(is_ready(pod) for pod in pods)
+
+        wait_until(over, f"{wanted} pods, and all ready")
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the Service sends it requests."""
+    found = {item["type"]: item["status"] for item in pod["status"].get("conditions", [])}
+    return found.get("Ready") == "True"
+
+
+def timed(action: Any) -> tuple[Any, float]:
+    """What it returns, and the seconds it took."""
+    start = time.monotonic()
+    return action(), time.monotonic() - start
