@@ -93,10 +93,13 @@ def _end_leftover() -> None:
 
 
 def _refuse_beside_others() -> None:
-    # A second engine empties the first one's chains when it starts.
+    # A second engine empties the first one's chains when it starts; one in a container has a network of its own.
+    network = Path("/proc/self/ns/net").readlink()
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
-            if comm.read_text().strip() == "dockerd" and is_running(int(comm.parent.name)):
+            if comm.read_text().strip() != "dockerd" or (comm.parent / "ns" / "net").readlink() != network:
+                continue
+            if is_running(int(comm.parent.name)):
                 raise EngineError(
                     f"Another Docker engine runs here (process {comm.parent.name}): set DOCKER_HOST to its socket, "
                     "or end it."

@@ -185,3 +185,12 @@ def test_it_is_not_started_beside_another(machine: Machine) -> None:
         refused = subprocess.run(other, capture_output=True, text=True, check=False, timeout=60)
         assert "EngineError: Another Docker engine runs here" in refused.stderr
         kill(user_of(process))
+
+
+def test_it_is_started_beside_one_with_a_network_of_its_own(machine: Machine) -> None:
+    shutil.copy("/bin/sleep", machine.folder / "dockerd")
+    with subprocess.Popen(machine.enter("unshare", "--net", "./dockerd", "600")) as other:
+        wait_until(lambda: "dockerd" in str(machine.state()["processes"]))
+        output = subprocess.run(machine.python(USER), capture_output=True, text=True, check=False, timeout=110)
+        kill(user_of(other))
+    assert (output.stdout[:2], output.returncode) == ("Up", 0), output.stderr
