@@ -4,8 +4,7 @@
 # Each is put together from nothing: the base's files without what is not needed at run time (deploy/image/system.sh), then
 # ours. So no layer holds pip or a set-uid program, and the same files make the same layers, down to the byte.
 ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
-# No digest yet: a release of nginx that is pinned and old is worse than one that moves with its fixes. Renovate adds it.
-ARG NGINX_IMAGE=nginxinc/nginx-unprivileged:1.30-trixie
+ARG NGINX_IMAGE=nginxinc/nginx-unprivileged:1.30.5@sha256:d715f7a85cdfea820fec743ea5aee8a22f91e00ff310ad6275d2638112d8cf8d
 ARG NODE_IMAGE=node:24.21.0-trixie-slim@sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe
 
 
@@ -79,6 +78,11 @@ LABEL org.opencontainers.image.title="auth0-flask-identity" \
 FROM ${PYTHON_IMAGE} AS system
 COPY deploy/image/system.sh /tmp/
 RUN /tmp/system.sh ensurepip pip 'pip3*' 'pip-*'
+# Python's official image comes without its library's bytecode: on a read-only root every start, each health check's too,
+# would compile it again.
+RUN python -m compileall -q -j 1 --invalidation-mode unchecked-hash -s /system \
+        "/system$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+    && find /system -newer /tmp/start -exec touch -h -d @0 {} +
 
 
 # The locked packages, from wheels alone: nothing is compiled, hence no compiler.

@@ -13,7 +13,8 @@ FROM ${DEBIAN} AS python
 RUN --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     apt-get install --yes --no-install-recommends python3 python3-venv \
     && apt-get clean \
-    && ln -s python3 /usr/bin/python
+    && ln -s python3 /usr/bin/python \
+    && find /usr/lib/python3* -name __pycache__ -prune -exec rm -r {} +
 ENV LANG=C.UTF-8
 CMD ["python3"]
 

@@ -18,6 +18,11 @@ MB = 1_000_000
 # Marks that no other file has, for whatever a person may have beside the Dockerfile or in the environment.
 SECRET = "marked-secret-4b1f0c9a7e5d"
 INSTALLER = re.compile(r"(^|/)(pip|pip3?[.\d]*|pip-[^/]*\.whl|ensurepip|npm|npx)$")
+# Python's own library, the packages, the code; and where the bytecode of a module lies.
+SOURCE = re.compile(r"((?:usr/(?:local/)?lib/python3\.\d+|opt/app/lib|srv)/(?:.+/)?)([^/]+)\.py")
+BYTECODE = re.compile(r"((?:.+/)?)__pycache__/([^/]+)\.cpython-\d+\.pyc")
+# PEP 552: it goes by the source's hash, and nobody compares.
+UNCHECKED_HASH = 1
 COMPILER = re.compile(r"(^|/)bin/([\w-]*-)?(gcc|cc|g\+\+|clang|ld|make)[-.\d]*$")
 
 
@@ -50,6 +55,19 @@ def test_nothing_may_be_written_but_tmp_and_nothing_is_its_own(files: list[tarfi
 
 def test_there_is_neither_an_installer_nor_a_compiler(files: list[tarfile.TarInfo]) -> None:
     assert not [file.name for file in files if INSTALLER.search(file.name) or COMPILER.search(file.name)]
+
+
+def test_all_of_python_is_compiled_and_the_sources_times_are_not_looked_at(docker: Containers, tmp_path: Path) -> None:
+    sources, compiled = set(), set()
+    for layer, member in members(docker, docker.tags["app"], tmp_path):
+        if found := SOURCE.fullmatch(member.name):
+            sources.add(found.groups())
+        elif found := BYTECODE.fullmatch(member.name):
+            content = layer.extractfile(member)
+            if content and int.from_bytes(content.read(8)[4:], "little") == UNCHECKED_HASH:
+                compiled.add(found.groups())
+    assert {("srv/app/", "__init__"), ("opt/app/lib/python3.13/site-packages/flask/", "app")} <= sources
+    assert sources - compiled == set()
 
 
 @dataclass(frozen=True)
