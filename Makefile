@@ -24,7 +24,7 @@ up: $(VENV)/app ## Run the production set-up in containers; HTTPS_PORT=8444 for 
 down: $(VENV)/app ## Stop and remove the containers; VOLUMES=1 the data too
 	@$(VENV)/bin/python -m scripts.stack down
 
-test-compose: $(VENV)/dev ## Test the images and the compose file on a container engine; ARGS as for test
+test-compose: $(VENV)/dev $(SBOM_TOOLS)/sbom ## Test the images and the compose file on a container engine; ARGS as for test
 	@$(VENV)/bin/python -m scripts.test_compose $(ARGS)
 
 test-cluster: $(VENV)/dev ## Test the chart on a real Kubernetes: that of KUBECONFIG, or a node of its own; ARGS as for test
@@ -45,8 +45,8 @@ lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML, 
 lock: $(VENV)/dev ## Renew requirements/ from pyproject.toml, with hashes
 	scripts/lock.sh $(UPGRADE)
 
-sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Write the parts of the app and of the identity provider to dist/ (CycloneDX)
-	@$(VENV)/bin/python -m scripts.sbom $(SBOM_TOOLS)/bin/cyclonedx-py
+sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Build the images and write what is in each to dist/ (CycloneDX, by Syft)
+	@$(VENV)/bin/python -m scripts.sbom $(SBOM_TOOLS)/bin/syft
 
 docs: $(VENV)/dev ## Renew the generated pages under docs/ and helm/
 	$(VENV)/bin/python -m app settings --markdown > docs/settings.md

@@ -1,45 +1,58 @@
-"""Write lists of parts in CycloneDX's format to `dist/`: `python -m scripts.sbom CYCLONEDX_PY`.
+"""Write what is in each image to `dist/`, a list in CycloneDX's format beside each: `python -m scripts.sbom SYFT`.
 
-One for the app, from its lock with the hashes, one for the local identity provider, from npm's. A released image has a
-list of its own, of all that is in it (`docker buildx imagetools inspect IMAGE --format '{{ json .SBOM }}'`).
+Syft looks into the image itself, so the list has what is there, Debian's packages too, and not what a lock promises. A
+released image has its list, by the same program, beside it in the registry (SECURITY.md).
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from scripts import node
+from scripts.containers import bases, images
+from scripts.containers.client import HOME, ROOT, Client, EngineError
+from scripts.containers.engine import engine
+from scripts.processes import CalledOff, Processes
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "dist"
 
 
-def app(program: str, target: Path) -> int:
-    """The exit status of cyclonedx-py (*program*) for requirements/app.txt."""
-    command = [program, "requirements", "requirements/app.txt", "--pyproject", "pyproject.toml"]
-    command += ["--mc-type", "application", "--output-reproducible", "--output-format", "JSON"]
-    return subprocess.run([*command, "--output-file", target], cwd=ROOT, check=False).returncode
+def write(client: Client, syft: str | Path, image: str, folder: Path) -> Path:
+    """Write the list of *image*, `NAME:VERSION`, to *folder*; its path. Raises EngineError."""
+    name, _, version = image.partition(":")
+    target = folder / f"{name}.cdx.json"
+    with tempfile.TemporaryDirectory(dir=HOME, prefix="sbom-") as aside:
+        archive = Path(aside) / "image.tar"
+        client.docker("save", "--output", archive, image)
+        command = [syft, "scan", f"docker-archive:{archive}", "--quiet", "--output", f"cyclonedx-json={target}"]
+        result = subprocess.run(
+            [*command, "--source-name", name, "--source-version", version],
+            # It would ask its makers for a newer one.
+            env=os.environ | {"SYFT_CHECK_FOR_APP_UPDATE": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode:
+        raise EngineError(f"Syft could not look into {image}: {result.stderr.strip()}")
+    return target
 
 
-def identity(target: Path) -> int:
-    """The exit status of `npm sbom` for deploy/identity. Raises node.InstallationError."""
-    with target.open("w") as output:
-        command = ("sbom", "--sbom-format", "cyclonedx", "--sbom-type", "application", "--omit", "dev")
-        return node.npm(node.node(), *command, "--package-lock-only", output=output)
-
-
-def main(program: str) -> int:
-    """Write both; 1 when one failed."""
+def main(syft: str) -> int:
+    """Build the images and write their lists; 1 with a sentence when that could not be done."""
+    HOME.mkdir(parents=True, exist_ok=True)
     FOLDER.mkdir(exist_ok=True)
-    names = {name: FOLDER / f"{name}.cdx.json" for name in ("auth0-flask", "auth0-flask-identity")}
     try:
-        failed = app(program, names["auth0-flask"]) or identity(names["auth0-flask-identity"])
-    except node.InstallationError as error:
+        with Processes(), engine() as client:
+            for image in images.build(client, bases.ensure(client)).values():
+                print(write(client, syft, image, FOLDER).relative_to(ROOT), flush=True)
+    except EngineError as error:
         print(error, file=sys.stderr)
         return 1
-    if not failed:
-        print("\n".join(str(path.relative_to(ROOT)) for path in names.values()))
-    return 1 if failed else 0
+    except CalledOff as called_off:
+        return 128 + called_off.signal
+    return 0
 
 
 if __name__ == "__main__":
