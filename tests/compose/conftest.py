@@ -53,7 +53,7 @@ def stack(containers: Client, stack_variables: dict[str, str], checkout: Path) -
         running.up()
         yield running
     finally:
-        running.down()
+        running.down(VOLUMES="1")
 
 
 @pytest.fixture

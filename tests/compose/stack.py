@@ -38,6 +38,11 @@ class Stack:
     root: Path
 
     @property
+    def project(self) -> str:
+        """Compose's project."""
+        return self.variables["COMPOSE_PROJECT_NAME"]
+
+    @property
     def origin(self) -> str:
         """The app's address."""
         return f"https://localhost:{self.variables['HTTPS_PORT']}"
@@ -75,10 +80,18 @@ class Stack:
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
-    def down(self) -> None:
-        """`make down VOLUMES=1`."""
-        result = self.run("down", VOLUMES="1")
+    def down(self, **variables: str) -> str:
+        """`make down`, which has to work; what it said."""
+        result = self.run("down", **variables)
         assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def left(self, kind: str) -> list[str]:
+        """Names of the project's containers (`container`), networks (`network`) or volumes (`volume`), ended too."""
+        label = f"label=com.docker.compose.project={self.project}"
+        form = "{{.Names}}" if kind == "container" else "{{.Name}}"
+        every = ["--all"] if kind == "container" else []
+        return self.docker(kind, "ls", *every, "--filter", label, "--format", form).split()
 
     def compose(self, *arguments: str, **variables: str) -> None:
         """Run `docker compose` as `make up` does, which has to work."""
@@ -99,7 +112,7 @@ class Stack:
 
     def container(self, service: str) -> str:
         """The name of the service's container."""
-        return f"{PROJECT}-{service}-1"
+        return f"{self.project}-{service}-1"
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows of the service's container."""
@@ -112,7 +125,7 @@ class Stack:
             "ps",
             "--no-trunc",
             "--filter",
-            f"label=com.docker.compose.project={PROJECT}",
+            f"label=com.docker.compose.project={self.project}",
             "--format",
             "{{.Names}} {{.ID}}",
         )
@@ -138,16 +151,16 @@ class Stack:
         # The engine has noticed when it has another process, or none.
         wait_until(lambda: self.inspect(service)["State"]["Pid"] != before["Pid"], f"the end of {service}")
 
-    def visitor(self) -> "Visitor":
-        """Somebody with a browser."""
-        return Visitor(self)
+    def visitor(self, trusted: Path | None = None) -> "Visitor":
+        """Somebody with a browser, which trusts the local authority, or those of a file."""
+        return Visitor(self, trusted or self.authority)
 
 
 class Visitor(Browser):
     """A browser in front of the stack."""
 
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack.issuer, str(stack.authority))
+    def __init__(self, stack: Stack, trusted: Path) -> None:
+        super().__init__(stack.issuer, str(trusted))
         self.stack = stack
 
     def get(self, path: str) -> httpx.Response:
