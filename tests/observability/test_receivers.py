@@ -1,0 +1,43 @@
+"""The receivers as deploy/alertmanager has them: what arrives, at the address that the operator's file has."""
+
+from pathlib import Path
+
+import httpx
+import yaml
+
+from tests.integration.browser import until
+from tests.observability.shortened import shortened
+from tests.servers.alertmanager import CONFIGURATION, alertmanager, told
+
+MOUNTED = "/run/secrets"
+
+
+def test_a_message_says_what_happens_and_where_to_read_what_to_do(tmp_path: Path) -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8").replace(f"{MOUNTED}/", f"{tmp_path}/")
+    with told() as people:
+        for name in ("page", "ticket"):
+            (tmp_path / name).write_text(f"{people.url}/{name}\n")
+        with alertmanager(tmp_path / "alertmanager", shortened(yaml.safe_load(text), 60)) as address:
+            alerts = [
+                {
+                    "labels": {"alertname": name, "severity": severity},
+                    "annotations": {"summary": f"{name} happens.", "runbook_url": f"docs/runbook.md#{name.lower()}"},
+                }
+                for name, severity in (("RedisDown", "page"), ("WorkersCrashing", "ticket"), ("Quiet", "none"))
+            ]
+            httpx.post(f"http://{address}/api/v2/alerts", json=alerts, timeout=30, trust_env=False).raise_for_status()
+            until(lambda: len(people.bodies), lambda count: count >= 2)
+    messages = {path: body["attachments"][0] for path, body in people.bodies}
+    assert set(messages) == {"/page", "/ticket"}
+    assert messages["/page"]["title"] == "RedisDown"
+    assert messages["/page"]["text"].strip() == "RedisDown happens. docs/runbook.md#redisdown"
+    assert messages["/ticket"]["title"] == "WorkersCrashing"
+
+
+def test_without_the_operators_file_the_log_says_which_one_is_missing(tmp_path: Path) -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8").replace(f"{MOUNTED}/", f"{tmp_path}/")
+    log = tmp_path / "alertmanager" / "log"
+    with alertmanager(tmp_path / "alertmanager", shortened(yaml.safe_load(text), 60)) as address:
+        alert = {"labels": {"alertname": "RedisDown", "severity": "page"}}
+        httpx.post(f"http://{address}/api/v2/alerts", json=[alert], timeout=30, trust_env=False).raise_for_status()
+        until(log.read_text, lambda said: f"open {tmp_path}/page: no such file or directory" in said)
