@@ -15,8 +15,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 _ENDED = "ended"
+_ROUNDING = 1e-9
 # What a value of a worker that has ended makes with another, by how their files' names begin. All other gauges are of
 # live workers alone.
 _TOGETHER: Mapping[str, Callable[[float, float], float]] = {
@@ -35,18 +37,21 @@ class MetricFiles(Collector):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
+        self._told: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Read all files."""
         with self._lock:
             # One that a worker is just making has no header yet.
             files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
-            families = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
-        for family in families:
-            if family.name.endswith("_info"):
-                # What is not so any more: a series cannot be taken out of a file.
-                family.samples = [sample for sample in family.samples if sample.value]
-            yield family
+            families = list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+            for family in families:
+                if family.type != "gauge":
+                    family.samples = list(map(self._not_less, family.samples))
+                elif family.name.endswith("_info"):
+                    # What is not so any more: a series cannot be taken out of a file.
+                    family.samples = [sample for sample in family.samples if sample.value]
+        yield from families
 
     def worker_ended(self, pid: int) -> None:
         """Add what the process has counted to what all that ended have, and forget the rest."""
@@ -57,6 +62,16 @@ class MetricFiles(Collector):
                 if together is not None and file.stat().st_size:
                     _add(file, self._folder / f"{kind}_{_ENDED}.db", together)
                 file.unlink()
+
+    def _not_less(self, sample: Sample) -> Sample:
+        # The same fractions in another order have another sum, by a digit at the very end. Were it less, Prometheus
+        # would take it for a counter that has begun anew, and all that was ever counted for new.
+        series = (sample.name, tuple(sample.labels.values()))
+        told = self._told.get(series, 0.0)
+        if 0.0 < told - sample.value < told * _ROUNDING:
+            return sample._replace(value=told)
+        self._told[series] = sample.value
+        return sample
 
 
 def _add(file: Path, to: Path, together: Callable[[float, float], float]) -> None:
