@@ -97,12 +97,13 @@ class Index:
         """
         digests = self._digests(label)
         found = await asyncio.gather(*(self._marked(digest, at, seconds) for digest in digests))
+        ended = 0
         for digest, names in zip(digests, found, strict=True):
-            await asyncio.gather(*(self._entries.end(name) for name in names))
+            ended += sum(await asyncio.gather(*(self._end(name) for name in names)))
             if names:
                 # Only now: if this is broken off, whoever tries again still finds them.
                 await self._forget(digest, names)
-        return sum(map(len, found))
+        return ended
 
     async def end_one(self, label: str, name: str) -> bool:
         """End the session of this *name* if it stands under *label*, under whatever id it goes on."""
@@ -130,6 +131,11 @@ class Index:
                     if lives:
                         found[name] = Listed(name, self._opened(label, name, note))
         return list(found.values())
+
+    async def _end(self, name: str) -> bool:
+        # One that was ended by another of its labels still stands under this one, and is counted no second time.
+        lives, _successor = await asyncio.gather(self._entries.lives(name), self._entries.end(name))
+        return lives
 
     async def _stands(self, label: str, name: str) -> bool:
         keys = [_keys(digest)[1] for digest in self._digests(label)]
