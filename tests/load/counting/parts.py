@@ -1,5 +1,6 @@
 """The parts of the project that can be left out, to count the page without them."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,11 @@ def _metrics(app: LoopFlask) -> None:
             pass
 
     recorder._metrics = Nothing()
+    # Receivers of signals are referred to weakly: with these goes whatever watches the rooms.
+    for hooks in (app.tick_hooks, app.stop_hooks):
+        hooks[:] = [hook for hook in hooks if hook.__module__ != "app.ops.metrics"]
+    del app.extensions["metrics_of_rooms"]
+    gc.collect()
 
 
 LEFT_OUT = {

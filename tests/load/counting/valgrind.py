@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,8 @@ def count(way: str, left_out: Sequence[str], redis_url: str, folder: Path, round
     log = folder / "counted.log"
     # The order of sets and dictionaries of text is in the count.
     environment = {**os.environ, **served.environment("127.0.0.1:0", redis_url), "PYTHONHASHSEED": "0"}
+    # As under gunicorn: a worker's metrics are in files.
+    environment["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-", dir=folder)
     with (
         log.open("wb") as errors,
         subprocess.Popen(
