@@ -28,10 +28,14 @@ _NO_CLAIMS = dict.fromkeys(UserClaims.model_fields)
 
 
 class NotSilently(Exception):
-    """A silent login found that it takes the person; `app_state` is that of the login, `code` the provider's word."""
+    """A silent login did not succeed, which nobody has asked for: the page is to be shown without.
+
+    `app_state` is that of the login, `code` the provider's word. Its `__cause__` is what failed; None where all that it
+    takes is the person.
+    """
 
     def __init__(self, app_state: Any, code: str) -> None:
-        super().__init__("the provider has to ask the person")
+        super().__init__("nobody was signed in without being asked")
         self.app_state = app_state
         self.code = code
 
@@ -64,10 +68,11 @@ class Auth0Client(TokenClient):
         with logins.in_progress(login):
             try:
                 result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
-            except ApiError as error:
-                if login is not None and login.silent and error.code in _NEEDS_THE_PERSON:
-                    raise NotSilently(login.app_state, error.code) from None
-                raise
+            except Exception as error:
+                if login is None or not login.silent:
+                    raise
+                code = error.code if isinstance(error, ApiError) else ""
+                raise NotSilently(login.app_state, code) from None if code in _NEEDS_THE_PERSON else error
         result.pop("app_state", None)
         if login is not None and login.app_state:
             result["app_state"] = login.app_state

@@ -14,7 +14,7 @@ from . import auth0, events
 from .client import NotSilently
 from .failures import CODE_USED, EXPIRED, NEEDS_THE_PERSON, REFUSED_BY_HOOK, classify
 from .hooks import LoginRefused, before_logout
-from .starting import begin_login, is_visit, login_failed, parameter
+from .starting import begin_login, is_visit, login_failed, note_failure, parameter
 
 log = logging.getLogger(__name__)
 routes = Blueprint("auth", __name__)
@@ -49,7 +49,10 @@ async def callback() -> Any:
     try:
         result = await auth0.complete_interactive_login(str(request.url))
     except NotSilently as error:
-        events.tell(events.login_failed, step="callback", cause=NEEDS_THE_PERSON, code=error.code, operator=False)
+        if isinstance(error.__cause__, Exception):
+            note_failure("callback", error.__cause__)
+        else:
+            events.tell(events.login_failed, step="callback", cause=NEEDS_THE_PERSON, code=error.code, operator=False)
         return _to(error.app_state)
     except LoginRefused as error:
         events.tell(events.login_failed, step="callback", cause=REFUSED_BY_HOOK, code="LoginRefused", operator=False)

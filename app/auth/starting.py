@@ -49,11 +49,22 @@ async def begin_login(
 
 def login_failed(step: str, error: Exception, failure: Failure | None = None) -> Response:
     """The page for a login that failed at *step*, and its line in the log."""
+    failure = note_failure(step, error, failure)
+    if isinstance(error, HTTPException):
+        raise error
+    return error_page(failure.status, failure.title, failure.text, action=("/login", "Sign in again"))
+
+
+def note_failure(step: str, error: Exception, failure: Failure | None = None) -> Failure:
+    """Write to the log, and tell, that a login has failed at *step*; returns which kind of failure it is.
+
+    An answer of the app's own (an `HTTPException`) has its line in the log as a request.
+    """
+    failure = failure or classify(error)
     if isinstance(error, HTTPException):
         cause = cause_of_http(error)
         events.tell(events.login_failed, step=step, cause=cause, code=type(error).__name__, operator=cause in OPERATORS)
-        raise error
-    failure = failure or classify(error)
+        return failure
     events.tell(
         events.login_failed, step=step, cause=failure.cause, code=code_of(error), operator=failure.cause in OPERATORS
     )
@@ -65,7 +76,7 @@ def login_failed(step: str, error: Exception, failure: Failure | None = None) ->
         # Only what nobody foresaw needs its traceback.
         exc_info=error if failure.cause == "unknown" else None,
     )
-    return error_page(failure.status, failure.title, failure.text, action=("/login", "Sign in again"))
+    return failure
 
 
 def is_visit() -> bool:

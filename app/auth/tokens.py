@@ -52,7 +52,7 @@ class TokenClient(ProviderClient):
         self._revoke = revoke
         self._failed_at: dict[str, float] = {}
         self._renewed_here: dict[str, dict[str, Any]] = {}
-        self._revocations: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def get_access_token(
         self, store_options: dict[str, Any] | None = None, audience: str | None = None, scope: str | None = None
@@ -86,8 +86,7 @@ class TokenClient(ProviderClient):
         if good_for(found) > 0 and asked_at < self._failed_at.get(session, -RETRY_SECONDS) + RETRY_SECONDS:
             return _access_token(found)
         try:
-            async with self._lock(asked_at):
-                return await self._renewed(session, asked_at, audience, wanted)
+            return await self._renewed_whatever_happens(session, asked_at, audience, wanted)
         except (TokenUnavailable, sessions.LockTimeout) as error:
             if good_for(found) > 0:
                 log.warning(
@@ -97,6 +96,26 @@ class TokenClient(ProviderClient):
             if isinstance(error, TokenUnavailable):
                 raise
             raise TokenUnavailable(error) from None
+
+    async def _renewed_whatever_happens(
+        self, session: str, asked_at: float, audience: str | None, wanted: str | None
+    ) -> str:
+        # A request that is given up in the middle must not take with it the one refresh token that works from now on:
+        # who comes with the one before has the provider end them all.
+        task = asyncio.get_running_loop().create_task(self._renewed_with_lock(session, asked_at, audience, wanted))
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def _renewed_with_lock(self, session: str, asked_at: float, audience: str | None, wanted: str | None) -> str:
+        async with self._lock(asked_at):
+            return await self._renewed(session, asked_at, audience, wanted)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Looked at, so that nobody complains when the request that waited is gone.
+            task.exception()
 
     async def logout(self, options: LogoutOptions | None = None, store_options: dict[str, Any] | None = None) -> str:
         """The SDK's, and the refresh token of the session is revoked (RFC 7009) if that is set."""
@@ -109,7 +128,7 @@ class TokenClient(ProviderClient):
 
     async def close(self) -> None:
         """End what is under way, and close the connections."""
-        await asyncio.gather(*self._revocations)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         await super().close()
 
     @asynccontextmanager
@@ -204,8 +223,8 @@ class TokenClient(ProviderClient):
     def _revoke_soon(self, refresh_token: str, domain: str) -> None:
         # Nobody waits for it: a logout is over when the session is.
         task = asyncio.get_running_loop().create_task(self._revoked(refresh_token, domain))
-        self._revocations.add(task)
-        task.add_done_callback(self._revocations.discard)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
 
     async def _revoked(self, refresh_token: str, domain: str) -> None:
         parameters = {"token": refresh_token, "token_type_hint": "refresh_token", "client_id": self._client_id}

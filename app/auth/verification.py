@@ -39,9 +39,14 @@ def verified(
     key = next((key for key in keys.get("keys", []) if key.get("kid") == key_id), None)
     if key is None or key_id is None:
         raise UnknownKey("the token is signed with a key that the provider does not have")
+    try:
+        public = jwt.PyJWK.from_dict(key, algorithm="RS256").key
+    except jwt.PyJWTError:
+        # A provider may have keys for other things, and anybody can name one of them.
+        raise jwt.InvalidTokenError("the token names a key that is none for its kind of signature") from None
     claims: dict[str, Any] = jwt.decode(
         token,
-        jwt.PyJWK.from_dict(key, algorithm="RS256").key,
+        public,
         algorithms=["RS256"],
         audience=audience,
         leeway=leeway,

@@ -157,6 +157,8 @@ def wrong(now: int) -> dict[str, dict[str, Any]]:
         "no iat": {"iat": None},
         "an old iat": {"iat": now - 400},
         "a future iat": {"iat": now + 60},
+        "an iat in words": {"iat": str(now)},
+        "an iat that is no time": {"iat": [now]},
         "no exp": {"exp": None},
         "a past exp": {"exp": now - 60},
         "no jti": {"jti": None},

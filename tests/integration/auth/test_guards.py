@@ -254,3 +254,26 @@ def test_only_a_visit_of_a_page_asks_silently_and_a_provider_that_is_down_stops_
     silent.provider.knobs.answer("/.well-known/openid-configuration", 503)
     assert browser.get("/", headers=VISIT).status_code == 200
     assert query(location(browser.get("/", headers=VISIT)))["client_id"] == CLIENT["client_id"]
+
+
+@pytest.mark.parametrize("what", ["the provider", "a hook"])
+def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
+    silent: ServedApp, new_browser: MakeBrowser, what: str
+) -> None:
+    """Nobody has asked to be signed in, so an outage, or an account that is not let in, is no page of theirs."""
+    browser = new_browser(silent)
+    browser.sign_in_as()
+    for name in browser.cookies:
+        browser.delete_cookie(name)
+    if what == "the provider":
+        silent.provider.knobs.answer("/oauth/token", 503)
+    else:
+        browser.http.cookies.set("refuse", "1", domain="localhost.local", path="/")
+    page = browser.follow(browser.get("/?x=1", headers=VISIT))
+    assert (page.status_code, page.url.raw_path, heading_of(page)) == (200, b"/?x=1", "Welcome!")
+    assert browser.cookies == {"__Host-asked": "1"}
+    failed = [line for line in lines(silent.log) if line["message"] == "login failed: provider_down"]
+    assert len(failed) == (what == "the provider")
+    # Who asks for it is told what is wrong.
+    if what == "a hook":
+        assert browser.visit("/login").status_code == 403

@@ -119,6 +119,21 @@ def test_a_holder_that_dies_is_replaced_within_the_lease(fleet: ServedApp, brows
     assert refreshes(fleet) == 1
 
 
+@pytest.mark.parametrize("backend", ["redis", "cookie"])
+def test_a_renewal_outlives_the_request_that_began_it(
+    make_app: MakeApp, new_browser: MakeBrowser, backend: str
+) -> None:
+    """The refresh token has been used up by then: without the next one the person would have to sign in again."""
+    app = make_app(AUTH0_SCOPE=OFFLINE, SERVER_REQUEST_TIMEOUT_SECONDS="1")
+    browser = signed_in(new_browser(app))
+    app.provider.knobs.delay("/oauth/token", 3)
+    assert browser.get("/tests/token").status_code == 504
+    answer = until(lambda: browser.get("/tests/token"), lambda answer: answer.status_code != 504)
+    assert answer.status_code == 200, answer.text
+    browser.secrets.add(answer.json()["token"])
+    assert refreshes(app) == 1
+
+
 @pytest.mark.parametrize("how", ["by its user", "from outside"])
 def test_a_session_that_ends_during_a_renewal_stays_ended_and_leaves_no_refresh_token(
     fleet: ServedApp, browser: AppBrowser, how: str

@@ -6,14 +6,21 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.auth.verification import ID_TOKEN_CLAIMS, UnknownKey, check_party, verified
 
 KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 OTHER = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 PUBLIC = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "one", "use": "sig"}
-KEYS = {"keys": [PUBLIC]}
+CURVE = ec.generate_private_key(ec.SECP256R1()).public_key()
+# What else a provider may have there, for another kind of signature or for nothing that we know.
+OTHERS = [
+    {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(CURVE)), "kid": "curve"},
+    {"kty": "oct", "k": "AAAA", "kid": "shared"},
+    {"kty": "RSA", "kid": "broken"},
+]
+KEYS = {"keys": [PUBLIC, *OTHERS]}
 LEEWAY = 10
 
 
@@ -59,6 +66,9 @@ def test_clocks_may_differ_by_the_leeway_and_no_more(claim: str, offset: int, er
         ({"key": "a-shared-secret-of-thirty-two-bytes", "algorithm": "HS256"}, jwt.InvalidAlgorithmError),
         ({"algorithm": "PS256"}, jwt.InvalidAlgorithmError),
         ({"key": None, "algorithm": "none"}, jwt.InvalidAlgorithmError),
+        ({"kid": "curve"}, jwt.InvalidTokenError),
+        ({"kid": "shared"}, jwt.InvalidTokenError),
+        ({"kid": "broken"}, jwt.InvalidTokenError),
     ],
 )
 def test_a_token_that_is_not_the_providers_or_not_for_us_is_refused(
