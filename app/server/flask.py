@@ -7,8 +7,11 @@ from inspect import CO_COROUTINE, iscoroutinefunction
 from typing import Any, TypeVar
 
 from flask import Flask
+from flask import Request as FlaskRequest
 from flask import Response as FlaskResponse
+from werkzeug.routing import MapAdapter
 
+from . import routing
 from .bridge import await_, current_request
 from .pool import Pool
 from .stats import Stats
@@ -96,6 +99,14 @@ class LoopFlask(Flask):
         if pool is None or request is None or self._stays(func):
             return func
         return lambda *arguments, **options: pool.call(functools.partial(func, *arguments, **options))
+
+    def create_url_adapter(self, request: FlaskRequest | None) -> MapAdapter | None:
+        """As Flask does; the host is looked at once for each that is asked for, not for each request."""
+        chosen_by_host = self.url_map.host_matching or self.subdomain_matching
+        configured = self.config["SERVER_NAME"] is not None or self.config["TRUSTED_HOSTS"] is not None
+        if request is None or chosen_by_host or configured or not routing.is_plain(request.environ):
+            return super().create_url_adapter(request)
+        return routing.adapter(self.url_map, request)
 
     def preprocess_request(self) -> Any:
         """As Flask does; a request may be refused here, for want of a thread."""

@@ -1,12 +1,15 @@
 """Request and response classes that know of the server."""
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import flask
 from flask import current_app
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.utils import cached_property
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.utils import cached_property, get_content_type
 
 from .body import Body
 
@@ -14,8 +17,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+# What werkzeug makes of a page's status and headers where they have one of these.
+_ADJUSTED = frozenset({"location", "content-location"})
+
+
 class Request(flask.Request):
     """Reads the server's body directly: werkzeug's wrapper around it would hold the body twice."""
+
+    @cached_property
+    def cookies(self) -> "ImmutableMultiDict[str, str]":
+        """The cookies. werkzeug makes a list of all headers to find them."""
+        found: Any = parse_cookie(self.environ.get("HTTP_COOKIE"), cls=ImmutableMultiDict)
+        return found  # type: ignore[no-any-return]
 
     @cached_property
     def stream(self) -> IO[bytes]:
@@ -38,6 +51,30 @@ class Whole(list[bytes]):
 
 class Response(flask.Response):
     """Tells the server which bodies are there in full; any other is iterated in a pool thread."""
+
+    def __init__(  # noqa: PLR0917 - as it is werkzeug's
+        self,
+        response: Any = None,
+        status: int | str | HTTPStatus | None = None,
+        headers: Any = None,
+        mimetype: str | None = None,
+        content_type: str | None = None,
+        direct_passthrough: bool = False,
+    ) -> None:
+        if not headers and mimetype is None and content_type is None and self.default_mimetype is not None:
+            # As werkzeug would find out, by an exception that says that no header has it.
+            content_type = get_content_type(self.default_mimetype, "utf-8")
+        super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
+
+    def get_wsgi_response(self, environ: "WSGIEnvironment") -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Body, status and headers, which werkzeug copies and looks through once more for each thing to adjust."""
+        headers = list(self.headers)
+        names = [name.lower() for name, _ in headers]
+        if self.status_code < 200 or self.status_code in (204, 304) or "content-length" not in names:
+            return super().get_wsgi_response(environ)
+        if not _ADJUSTED.isdisjoint(names):
+            return super().get_wsgi_response(environ)
+        return self.get_app_iter(environ), self.status, headers
 
     @classmethod
     def force_type(cls, response: Any, environ: "WSGIEnvironment | None" = None) -> "Response":

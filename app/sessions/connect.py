@@ -72,7 +72,9 @@ class Connection:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "socket_timeout": self.timeout,
+            # It would set a timer for each answer of a pipeline, and make a task of each write: `RedisStore` limits all
+            # of a batch together.
+            "socket_timeout": None,
             "socket_connect_timeout": self.timeout,
             # For a connection that Redis closed while it was idle, and for a server that is being replaced; spread, so
             # that not all workers come back in the same moment. What is slow is not tried again: the time is over.
