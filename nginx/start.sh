@@ -64,6 +64,7 @@ setting NGINX_LISTEN "$every" "$address" '127.0.0.1 [::1]' 8
 setting NGINX_HTTPS_PORT 8443 "$port" 8443
 setting NGINX_HTTP_PORT 8080 "$port" 8080
 setting NGINX_STATUS_PORT 8081 "$port" 8081
+setting NGINX_STATUS_SOCKET '' "$path" /run/status/nginx.sock
 setting NGINX_PUBLIC_PORT 443 "$port" 443
 setting NGINX_PROXY_PROTOCOL off 'on|off' on
 setting NGINX_TRUSTED_PROXIES '' '([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?' '10.0.0.0/8 fd00::/8' 256
@@ -154,7 +155,10 @@ authority='$host'
 } >"$run/site/listen-default.conf"
 printf "listen %s:$NGINX_HTTP_PORT$protocol;\n" $NGINX_LISTEN >"$run/site/listen-plain.conf"
 printf "listen %s:$NGINX_HTTPS_PORT $tls$protocol;\n" $NGINX_LISTEN >"$run/site/listen-tls.conf"
-echo "listen 127.0.0.1:$NGINX_STATUS_PORT;" >"$run/site/listen-status.conf"
+{
+	echo "listen 127.0.0.1:$NGINX_STATUS_PORT;"
+	[ -z "$NGINX_STATUS_SOCKET" ] || echo "listen unix:$NGINX_STATUS_SOCKET;"
+} >"$run/site/listen-status.conf"
 {
 	echo "server_name $NGINX_SERVER_NAMES;"
 	# Not for the exporter's server, hence not for all.
@@ -166,5 +170,8 @@ if [ "$NGINX_RELOAD_SECONDS" -ne 0 ] && [ $# -eq 0 ]; then
 	# Twice in the background: nginx expects no child but its own.
 	(watch "$(certificates)" </dev/null >/dev/null 2>&1 &)
 fi
+
+# What a killed nginx left behind would stop the next one; a test (-t) leaves a running one's alone.
+[ -z "$NGINX_STATUS_SOCKET" ] || [ $# -gt 0 ] || rm -f "$NGINX_STATUS_SOCKET"
 
 exec "$nginx" -p "$run" -c "$run/nginx.conf" -e stderr -g "daemon off; worker_processes $NGINX_WORKERS;" "$@"

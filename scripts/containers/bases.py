@@ -11,7 +11,10 @@ DOCKERFILE = ROOT / "Dockerfile"
 STAND_INS = ROOT / "scripts" / "containers" / "stand-ins.Dockerfile"
 CONTEXT = ROOT / "requirements"
 # The variables of the Dockerfile and of docker-compose.yml; the targets of the stand-ins are named alike.
-VARIABLES = ("PYTHON_IMAGE", "NGINX_IMAGE", "NODE_IMAGE", "REDIS_IMAGE", "PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE")
+VARIABLES = (
+    *("PYTHON_IMAGE", "NGINX_IMAGE", "NODE_IMAGE", "REDIS_IMAGE", "PROMETHEUS_IMAGE", "ALERTMANAGER_IMAGE"),
+    *("NGINX_EXPORTER_IMAGE", "REDIS_EXPORTER_IMAGE", "BLACKBOX_IMAGE"),
+)
 PREFIX = "standin/"
 DEBIAN = PREFIX + "debian"
 _LABEL = "made-from"
@@ -40,7 +43,7 @@ def official(variable: str) -> str:
 def stand_ins(client: Client) -> dict[str, str]:
     """Build the stand-ins that are not there yet; the variables with their names. Raises EngineError."""
     version = hashlib.sha256(STAND_INS.read_bytes() + (CONTEXT / "node.txt").read_bytes()).hexdigest()[:16]
-    targets = {variable: variable.removesuffix("_IMAGE").lower() for variable in VARIABLES}
+    targets = {variable: variable.removesuffix("_IMAGE").lower().replace("_", "-") for variable in VARIABLES}
     missing = [target for target in targets.values() if _label(client, PREFIX + target) != version]
     if missing and not client.docker("images", "--quiet", DEBIAN):
         client.docker("import", base(), DEBIAN)

@@ -65,6 +65,7 @@ FROM lists AS observability-packages
 WORKDIR /packages
 RUN sed -i 's/ trixie / sid /' /etc/apt/sources.list && apt-get -o Acquire::Check-Valid-Until=false update \
     && apt-get download prometheus promtool prometheus-alertmanager \
+    prometheus-nginx-exporter prometheus-redis-exporter prometheus-blackbox-exporter \
     && for package in *.deb; do dpkg -x "$package" /unpacked; done
 
 
@@ -97,3 +98,25 @@ VOLUME /alertmanager
 EXPOSE 9093
 ENTRYPOINT ["/bin/alertmanager"]
 CMD ["--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"]
+
+
+# The official one is the program alone.
+FROM ${DEBIAN} AS nginx-exporter
+COPY --from=observability-packages /unpacked/usr/bin/prometheus-nginx-exporter /usr/bin/nginx-prometheus-exporter
+USER 1001:1001
+EXPOSE 9113
+ENTRYPOINT ["/usr/bin/nginx-prometheus-exporter"]
+
+
+FROM busybox AS redis-exporter
+COPY --from=observability-packages /unpacked/usr/bin/prometheus-redis-exporter /redis_exporter
+USER 59000:59000
+EXPOSE 9121
+ENTRYPOINT ["/redis_exporter"]
+
+
+FROM busybox AS blackbox
+COPY --from=observability-packages /unpacked/usr/bin/prometheus-blackbox-exporter /bin/blackbox_exporter
+EXPOSE 9115
+ENTRYPOINT ["/bin/blackbox_exporter"]
+CMD ["--config.file=/etc/blackbox_exporter/config.yml"]

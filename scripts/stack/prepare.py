@@ -26,6 +26,9 @@ APP_COMMANDS = (
     "+ping +info +get +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
     " +zrangebyscore +hset +hdel +hmget +client|setinfo"
 )
+REDIS_ADDRESSES = ("rediss://redis:6379", "rediss://exporter@redis:6379")
+# What redis_exporter sends, beside what shows commands with their keys.
+EXPORTER_COMMANDS = "resetchannels -@all +ping +info +slowlog|len +latency|latest"
 # How the app may prove to Auth0 who it is; it says itself what is missing.
 CREDENTIALS = (
     "AUTH0_CLIENT_SECRET",
@@ -66,10 +69,12 @@ class Preparation:
         local = self._local_authority()
         self._nginx(local)
         self._identity(local)
-        password = self._kept("redis_password")
+        password, exporter_password = self._kept("redis_password"), self._kept("redis_exporter_password")
         redis = authority(self._stack / "authority" / "redis", permitted=["redis"])
-        self._redis(redis, password)
+        self._redis(redis, password, exporter_password)
+        self._redis_exporter(redis, exporter_password)
         self._app(local, redis, password)
+        self._prometheus()
         self._grafana()
         self._alertmanager()
         for folder in (self._stack / "data").iterdir():
@@ -111,19 +116,26 @@ class Preparation:
             # The provider takes https alone, and so does the app in production.
             put("clients.json", json.dumps([client] if urlsplit(origin).scheme == "https" else []))
 
-    def _redis(self, own: CA, password: str) -> None:
+    def _redis(self, own: CA, password: str, exporter_password: str) -> None:
         certificate, key = own.issue(["redis"], stem="redis")
-        digest = hashlib.sha256(password.encode()).hexdigest()
+        digest, exporters = (hashlib.sha256(text.encode()).hexdigest() for text in (password, exporter_password))
         users = [
             "user default off",
             f"user flask on #{digest} resetchannels ~session:* -@all {APP_COMMANDS}",
             "user probe on nopass resetchannels -@all +ping",
+            f"user exporter on #{exporters} {EXPORTER_COMMANDS}",
         ]
         with _given_to_services(self._stack / "redis") as put:
             put("redis.pem", certificate.read_text())
             put("redis-key.pem", key.read_text())
             put("ca.pem", own.path.read_text())
             put("users.acl", "\n".join([*users, ""]))
+
+    def _redis_exporter(self, own: CA, password: str) -> None:
+        with _given_to_services(self._stack / "redis-exporter") as put:
+            put("ca.pem", own.path.read_text())
+            # Older exporters look for the address alone, newer ones for the user's.
+            put("passwords.json", json.dumps(dict.fromkeys(REDIS_ADDRESSES, password)))
 
     def _app(self, local: CA, redis: CA, password: str) -> None:
         with _given_to_services(self._stack / "app") as put:
@@ -134,6 +146,12 @@ class Preparation:
             put("redis_url", f"rediss://flask:{password}@redis:6379/0")
             put("redis-ca.pem", redis.path.read_text())
             put("authority.pem", local.path.read_text())
+
+    def _prometheus(self) -> None:
+        # nginx shows its certificate to whoever asks for its name alone.
+        name = urlsplit(self._callback).hostname
+        with _given_to_services(self._stack / "prometheus") as put:
+            put("certificate.json", json.dumps([{"targets": ["nginx:8443"], "labels": {"__param_hostname": name}}]))
 
     def _grafana(self) -> None:
         with _given_to_services(self._stack / "grafana") as put:

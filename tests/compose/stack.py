@@ -21,7 +21,10 @@ PROJECT = "auth0-flask-test"
 # Grafana cannot be had where no registry answers, and there is no stand-in: what is checked of it is its files
 # (test_files.py).
 WITHOUT = "grafana"
-SERVICES = ("nginx", "app-1", "app-2", "redis", "identity", "prometheus", "alertmanager")
+EXPORTERS = ("nginx-exporter", "redis-exporter", "blackbox")
+# Their images are a program and nothing that could ask it.
+WITHOUT_SHELL = ("nginx-exporter",)
+SERVICES = ("nginx", "app-1", "app-2", "redis", "identity", "prometheus", "alertmanager", *EXPORTERS)
 UP_SECONDS = 600
 WAIT_SECONDS = 120
 # A busy machine is slow at times, and tests sign in more often than people do.

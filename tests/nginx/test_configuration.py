@@ -55,6 +55,7 @@ WRONG = {
     "NGINX_HTTPS_PORT": ["https", "8443 8444", "-1"],
     "NGINX_HTTP_PORT": ["0x50"],
     "NGINX_STATUS_PORT": ["8081;"],
+    "NGINX_STATUS_SOCKET": ["status.sock", "/a b", "/a;b"],
     "NGINX_PUBLIC_PORT": [":443", "443/"],
     "NGINX_PROXY_PROTOCOL": ["yes", "1"],
     "NGINX_TRUSTED_PROXIES": ["gateway", "10.0.0.0/8;", "10.0.0.0/8,10.1.0.0/16", "all"],

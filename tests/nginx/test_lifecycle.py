@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import signal
+import socket
 import ssl
 import stat
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from tests.nginx.client import connect
 from tests.nginx.conftest import RunSite, Site
 from tests.nginx.upstream import OK, Received
-from tests.servers.nginx import wait_until
+from tests.servers.nginx import Pair, nginx, wait_until
 
 
 def _status(pid: int, name: str) -> list[str]:
@@ -186,6 +187,26 @@ def test_the_status_for_the_exporter_is_on_loopback_and_nothing_else_is_there(si
     configuration = (site.server.folder / "run" / "site" / "listen-status.conf").read_text()
     assert configuration == f"listen 127.0.0.1:{site.server.status_port};\n"
     assert site.upstream.requests == []
+
+
+def test_the_status_is_on_a_unix_socket_too_where_that_is_wanted_also_after_a_nginx_that_was_killed(pair: Pair) -> None:
+    with nginx(pair, upstream="127.0.0.1:8000", start=False) as server:
+        path = server.folder / "status.sock"
+        server.variables["NGINX_STATUS_SOCKET"] = str(path)
+        server.start()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            with client.makefile("rb") as answer:
+                assert b"Active connections: 1" in answer.read()
+        # A test of the configuration beside it takes nothing away.
+        assert server.run("-t").wait(30) == 0
+        assert path.exists()
+        assert server.process is not None
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait(30)
+        assert path.exists()
+        server.start()
 
 
 def test_a_worker_that_dies_is_replaced(run_site: RunSite) -> None:
