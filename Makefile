@@ -51,12 +51,14 @@ sbom: $(VENV)/app $(SBOM_TOOLS)/sbom ## Build the images and write what is in ea
 docs: $(VENV)/dev ## Renew the generated pages under docs/ and helm/
 	$(VENV)/bin/python -m app settings --markdown > docs/settings.md
 	$(VENV)/bin/python -m app metrics > docs/metrics.md
+	$(VENV)/bin/python -m scripts.dashboards
 	$(VENV)/bin/python -m scripts.chart_docs
 	$(VENV)/bin/python -m scripts.licences > docs/licences.md
 
-screenshots: $(VENV)/dev ## Take the pictures of docs/images from the running demo
-	@$(VENV)/bin/python scripts/packages.py chromium libnss3-tools
+screenshots: $(VENV)/dev ## Take the pictures of docs/images, from the running demo and from the dashboards' own queries
+	@$(VENV)/bin/python scripts/packages.py
 	@$(VENV)/bin/python -m scripts.screenshots
+	@$(VENV)/bin/python -m tests.observability.pictures
 
 clean: ## Remove the virtual environment and everything made at run time
 	rm -rf $(VENV) .local dist

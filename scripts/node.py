@@ -107,8 +107,8 @@ def install_packages(executable: Path) -> None:
     stamp.write_text(digest)
 
 
-def npm(executable: Path, *arguments: str, output: IO[str] | None = None) -> int:
-    """The exit status of npm with *arguments* in deploy/identity (settings: .npmrc). Raises InstallationError."""
+def npm(executable: Path, *arguments: str, output: IO[str] | None = None, folder: Path = IDENTITY) -> int:
+    """The exit status of npm with *arguments* in *folder* (settings: its .npmrc). Raises InstallationError."""
     beside = executable.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     script = beside if beside.exists() else shutil.which("npm")
     if not script:
@@ -118,7 +118,7 @@ def npm(executable: Path, *arguments: str, output: IO[str] | None = None) -> int
     path = f"{executable.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = os.environ | {"PATH": path, "npm_config_cache": str(CACHE / "npm")}
     command = [str(executable), str(Path(script).resolve()), *arguments]
-    return subprocess.run(command, cwd=IDENTITY, env=environment, check=False, stdout=output or sys.stderr).returncode
+    return subprocess.run(command, cwd=folder, env=environment, check=False, stdout=output or sys.stderr).returncode
 
 
 def _digest(path: Path) -> str:

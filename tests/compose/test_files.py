@@ -27,6 +27,15 @@ def test_grafana_is_given_one_data_source_which_is_the_prometheus_beside_it() ->
     assert set(COMPOSE["services"]["grafana"]["networks"]) & set(prometheus["networks"])
 
 
+def test_grafana_is_given_the_dashboards_where_its_provider_looks() -> None:
+    (path,) = (ROOT / "deploy" / "grafana" / "provisioning" / "dashboards").iterdir()
+    (provider,) = yaml.safe_load(path.read_text())["providers"]
+    mounted = {volume["target"]: volume["source"] for volume in COMPOSE["services"]["grafana"]["volumes"]}
+    folder = ROOT / mounted[provider["options"]["path"]]
+    assert {path.suffix for path in folder.iterdir()} == {".json"}
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
+
+
 @pytest.mark.parametrize("service", sorted(COMPOSE["services"]))
 def test_every_service_is_hardened_limited_and_checked(service: str) -> None:
     found = COMPOSE["services"][service]
