@@ -1,5 +1,7 @@
 """The ways in, what is denied, what is watched, and names that stay."""
 
+import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -12,6 +14,7 @@ import yaml
 
 from scripts import chart_docs
 from scripts.chart_tools import BIN
+from scripts.stack.prepare import EXPORTER_COMMANDS
 from tests.chart.conftest import CHART, ROOT, VALUES, merged, render, situation, template
 from tests.chart.test_values import EMBEDDED, GATEWAY, INGRESS
 
@@ -96,11 +99,17 @@ def test_a_pod_monitor_is_rendered_where_it_is_known(mode: str, known: bool, the
     assert ("PodMonitor" in objects) == there
 
 
+SHOWN = {"metrics": {name: {"renderMode": "always"} for name in ("podMonitor", "rules", "dashboards")}}
+EXPORTED = {"metrics": {name: {"enabled": True} for name in ("nginx", "certificate", "redis")}}
+# What `kubectl apply` may keep of an object in an annotation of it.
+LAST_APPLIED_BYTES = 262_144
+
+
 def test_rules_and_dashboards_are_the_files_of_deploy() -> None:
-    modes = {name: {"renderMode": "always"} for name in ("rules", "dashboards")}
-    objects = render({"metrics": modes})
+    objects = render(SHOWN)
     rules = [manifest["spec"] for manifest in objects.values() if manifest["kind"] == "PrometheusRule"]
     folder = ROOT / "deploy" / "prometheus" / "rules"
+    assert rules
     assert rules == [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*"))]
     dashboards = {
         name: content
@@ -108,8 +117,96 @@ def test_rules_and_dashboards_are_the_files_of_deploy() -> None:
         if manifest["metadata"]["labels"].get("grafana_dashboard") == "1"
         for name, content in manifest["data"].items()
     }
+    # To the letter: what stands in braces in legends and in summaries is Grafana's and Prometheus', not Helm's.
     wanted = (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")
     assert dashboards == {path.name: path.read_text() for path in wanted}
+    assert all("{{" in content for content in dashboards.values())
+
+
+@pytest.mark.parametrize("kind", ["rules", "dashboards"])
+@pytest.mark.parametrize(
+    ("mode", "known", "there"),
+    [("auto", False, False), ("auto", True, True), ("always", False, True), ("never", True, False)],
+)
+def test_rules_and_dashboards_are_rendered_where_they_are_wanted(
+    kind: str, mode: str, known: bool, there: bool
+) -> None:
+    arguments = ["--api-versions", "monitoring.coreos.com/v1/PrometheusRule"] if known else []
+    others = {name: {"renderMode": "never"} for name in ("rules", "dashboards") if name != kind}
+    objects = render({"metrics": {kind: {"renderMode": mode}} | others}, *arguments)
+    found = [
+        name
+        for name, manifest in objects.items()
+        if manifest["kind"] == "PrometheusRule" or "grafana_dashboard" in manifest["metadata"]["labels"]
+    ]
+    assert bool(found) == there
+
+
+def test_every_object_is_small_enough_for_kubectl_apply() -> None:
+    for name, manifest in render(merged(EMBEDDED, merged(SHOWN, EXPORTED))).items():
+        assert len(json.dumps(manifest)) < LAST_APPLIED_BYTES, name
+
+
+def test_every_exporter_is_watched_let_in_and_restricted() -> None:
+    objects = render(merged(EMBEDDED, merged(SHOWN, EXPORTED)))
+    for suffix, workload, ports in (
+        ("", "Deployment", {"metrics", "nginx-metrics", "certificate"}),
+        ("/redis", "StatefulSet/redis", {"redis-metrics"}),
+    ):
+        pod = objects[workload]["spec"]["template"]
+        monitor = objects[f"PodMonitor{suffix}"]["spec"]
+        assert {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]} == ports
+        assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        exporters = [
+            container
+            for container in pod["spec"]["containers"]
+            if container["name"] != "app" and {port["name"] for port in container["ports"]} <= ports
+        ]
+        assert {container["name"] for container in exporters} == ports - {"metrics"}
+        for container in exporters:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+        let_in = {
+            port["port"]
+            for rule in objects[f"NetworkPolicy{suffix}"]["spec"]["ingress"]
+            for port in rule["ports"]
+            if any("namespaceSelector" in peer for peer in rule.get("from", []))
+        }
+        assert let_in == ports
+
+
+def test_the_certificate_is_asked_for_as_compose_does_it() -> None:
+    objects = render(merged(SHOWN, {"metrics": {"certificate": {"enabled": True}}, "host": "other.example.com"}))
+    assert objects["ConfigMap/blackbox"]["data"]["blackbox.yml"] == (ROOT / "deploy/blackbox/blackbox.yml").read_text()
+    endpoint = objects["PodMonitor"]["spec"]["podMetricsEndpoints"][1]
+    assert endpoint["params"]["hostname"] == ["other.example.com"]
+    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    (job,) = (job for job in jobs if job["job_name"] == "certificate")
+    assert endpoint["path"] == job["metrics_path"]
+    assert endpoint["params"]["module"] == job["params"]["module"]
+    names = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
+    assert endpoint["metricRelabelings"] == [
+        {names.get(key, key): value for key, value in rule.items()} for rule in job["metric_relabel_configs"]
+    ]
+
+
+def test_redis_lets_the_exporter_ask_what_it_may_in_compose_and_with_a_password_of_its_own() -> None:
+    objects = render(merged(EMBEDDED, {"metrics": {"redis": {"enabled": True}}}))
+    data = {name: base64.b64decode(value).decode() for name, value in objects["Secret/redis"]["data"].items()}
+    passwords = json.loads(data["exporter.json"])
+    (password,) = set(passwords.values())
+    assert password not in data["url"]
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    assert f"user exporter on #{digest} {EXPORTER_COMMANDS}\n" in data["users.acl"]
+    pod = objects["StatefulSet/redis"]["spec"]["template"]["spec"]
+    (exporter,) = (container for container in pod["containers"] if container["name"] == "redis-metrics")
+    (address,) = (argument.partition("=")[2] for argument in exporter["args"] if argument.startswith("--redis.addr="))
+    assert {address, address.replace("//", "//exporter@")} == set(passwords)
+    # Found in the pod itself, whose network policy lets nothing out.
+    assert pod["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": [address.split("//")[1].partition(":")[0]]}]
 
 
 def test_nginx_has_the_files_of_this_repository() -> None:
@@ -132,8 +229,13 @@ def test_a_package_has_files_where_the_checkout_has_links(helm: str, tmp_path: P
     assert all(member.isfile() for member in members.values())
     assert "auth0-flask/files/nginx/start.sh" in members
     assert "auth0-flask/files/redis/redis.conf" in members
+    for folder, files in (("prometheus/rules", "*.yml"), ("grafana/dashboards", "*.json"), ("blackbox", "*.yml")):
+        packed = f"auth0-flask/files/{folder.removeprefix('grafana/')}"
+        wanted = {f"{packed}/{path.name}" for path in (ROOT / "deploy" / folder).glob(files)}
+        assert wanted <= set(members)
+        assert wanted
     assert not [name for name in members if name.startswith(("auth0-flask/ci/", "auth0-flask/files/nginx/README"))]
-    assert sum(member.size for member in members.values()) < 300_000
+    assert sum(member.size for member in members.values()) < 600_000
     outside = subprocess.run(
         [BIN / helm, "template", "release", package, "--namespace", "ours", "--values", "-"],
         input=json.dumps(situation("cookie-only")),

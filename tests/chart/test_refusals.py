@@ -38,6 +38,13 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     (LOAD_BALANCER, "host", "localhost", "host is localhost, which expose.type LoadBalancer cannot make known"),
     (LOAD_BALANCER, "expose.trustedProxies", ["10.0.0.0/8"], "hands TLS through unread"),
     (INGRESS, "expose.ingress.mode", "passthrough", "expose.type Ingress hands TLS through unread"),
+    (
+        {"expose": {"proxyProtocol": True, "trustedProxies": ["10.0.0.0/8"]}},
+        "metrics.certificate.enabled",
+        True,
+        "nobody can look at nginx' certificate from inside the pod",
+    ),
+    (REDIS, "metrics.redis.enabled", True, "metrics.redis.enabled is for the embedded Redis"),
     ({}, "expose.proxyProtocol", True, "expose.trustedProxies must say whose word counts"),
     (GATEWAY, "expose.proxyProtocol", True, "expose.type HTTPRoute speaks HTTP to nginx"),
     (GATEWAY, "expose.trustedProxies", [], "expose.trustedProxies is missing: with expose.type HTTPRoute"),

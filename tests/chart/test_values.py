@@ -1,5 +1,6 @@
 """Each value changes what it says, and nothing else."""
 
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ TRACED = {
 }
 EMBEDDED = {"session": {"backend": "redis"}}
 HPA = {"autoscaling": {"enabled": True}}
+EXPORTED = {"metrics": {name: {"enabled": True} for name in ("nginx", "certificate")}}
+EXPORTED_REDIS = {"session": {"backend": "redis"}, "metrics": {"redis": {"enabled": True}}}
+SHOWN = {"metrics": {name: {"renderMode": "always"} for name in ("rules", "dashboards")}}
 MONITORED = {"metrics": {"podMonitor": {"renderMode": "always"}}}
 CERTIFIED = {"tls": {"mode": "certManager", "existingSecret": "", "certManager": {"issuerRef": {"name": "issuer"}}}}
 STORED = {
@@ -49,6 +53,15 @@ SECRET_FILES = f"{POD}.volumes.auth0.secret.items"
 
 def env(container: str, name: str) -> str:
     return f"{container}.env.{name}.value"
+
+
+EXPORTERS = (
+    ("image.repository", "mine", "image"),
+    ("image.tag", "2.0", "image"),
+    ("image.digest", DIGEST, "image"),
+    ("image.pullPolicy", "Always", "imagePullPolicy"),
+    ("resources.limits.memory", "1Gi", "resources.limits.memory"),
+)
 
 
 # What is changed, from which values, and every place that may differ then.
@@ -193,6 +206,29 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     (MONITORED, "metrics.podMonitor.interval", "5s", ["PodMonitor.spec.podMetricsEndpoints.0.interval"]),
     (
         {},
+        "metrics.nginx.enabled",
+        True,
+        [f"{POD}.containers.nginx-metrics", "NetworkPolicy.spec.ingress.1.ports.1"],
+    ),
+    (
+        {},
+        "metrics.certificate.enabled",
+        True,
+        [
+            f"{POD}.containers.certificate",
+            f"{POD}.volumes.blackbox",
+            "Deployment.spec.template.metadata.annotations.checksum/blackbox",
+            "NetworkPolicy.spec.ingress.1.ports.1",
+            "ConfigMap/blackbox",
+        ],
+    ),
+    *[
+        (EXPORTED, f"metrics.{name}.{path}", value, [f"{POD}.containers.{container}.{place}"])
+        for name, container in (("nginx", "nginx-metrics"), ("certificate", "certificate"))
+        for path, value, place in EXPORTERS
+    ],
+    (
+        {},
         "serviceAccount.create",
         False,
         ["ServiceAccount", f"{POD}.serviceAccountName", "Pod/test.spec.serviceAccountName"],
@@ -227,6 +263,7 @@ ELSEWHERE = {
     *("nameOverride", "fullnameOverride", "commonLabels", "commonAnnotations", "session.backend", "tls.mode"),
     *("expose.type", "expose.proxyProtocol", "auth0.createSecret.enabled", "externalSecret.enabled"),
     *("externalSecret.redisUrl", "redis.embedded.enabled", "podSecurityContext", "metrics.rules", "metrics.dashboards"),
+    *("metrics.documentation", "metrics.redis"),
 }
 
 
@@ -267,6 +304,24 @@ def test_a_value_of_the_embedded_redis_changes_its_pod(path: str, value: Any, pl
     assert list(differences(*pods)) == [expected]
 
 
+@pytest.mark.parametrize(("path", "value", "place"), EXPORTERS)
+def test_a_value_of_the_exporter_of_the_embedded_redis_changes_its_container(path: str, value: Any, place: str) -> None:
+    changes = merged(EXPORTED_REDIS, values_of(f"metrics.redis.{path}", value))
+    pods = [render(values)["StatefulSet/redis"]["spec"]["template"]["spec"] for values in (EXPORTED_REDIS, changes)]
+    assert list(differences(*pods)) == [f"containers.redis-metrics.{place}"]
+
+
+def test_the_links_to_the_runbook_lead_to_where_the_repository_is_to_be_read() -> None:
+    link = "https://git.example.com/auth0-flask/docs/runbook.md#"
+    documented = merged(SHOWN, {"metrics": {"documentation": link.removesuffix("docs/runbook.md#")}})
+    text = json.dumps(render(documented))
+    assert f'runbook_url": "{link}' in text
+    assert "externalLabels" not in text
+    assert link in render(documented)["ConfigMap/dashboard-overview"]["data"]["overview.json"]
+    assert "${documentation}" not in text
+    assert set(differences(render(SHOWN), render(SHOWN))) == set()
+
+
 def test_the_embedded_redis_has_the_volume_that_is_asked_for() -> None:
     changes = merged(EMBEDDED, values_of("redis.embedded.persistence", {"size": "9Gi", "storageClass": "fast"}))
     (claim,) = render(changes)["StatefulSet/redis"]["spec"]["volumeClaimTemplates"]
@@ -301,7 +356,10 @@ def test_every_value_has_a_case_here() -> None:
     } == set()
 
 
-WHOLE = ("server.resources", "nginx.resources", "podSecurityContext", "metrics.rules", "metrics.dashboards")
+WHOLE = (
+    *("server.resources", "nginx.resources", "podSecurityContext", "metrics.rules", "metrics.dashboards"),
+    *("metrics.nginx.resources", "metrics.certificate.resources"),
+)
 
 
 def leaves(values: Any, path: str = "") -> list[str]:

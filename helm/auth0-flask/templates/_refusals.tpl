@@ -108,6 +108,13 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- $no = append $no (printf "networkPolicy.clients is missing: with expose.type %s write where the proxy's pods are, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gateways}}}]" $type) -}}
 {{- end -}}
 
+{{- if and $v.metrics.certificate.enabled $v.expose.proxyProtocol -}}
+{{- $no = append $no "metrics.certificate.enabled is true, but nobody can look at nginx' certificate from inside the pod with expose.proxyProtocol: write metrics.certificate.enabled=false, and watch the certificate from outside" -}}
+{{- end -}}
+{{- if and $v.metrics.redis.enabled (not (include "auth0-flask.embeddedRedis" .)) -}}
+{{- $no = append $no "metrics.redis.enabled is for the embedded Redis: write metrics.redis.enabled=false, and run an exporter beside your own" -}}
+{{- end -}}
+
 {{- with $v.shutdown -}}
 {{- $least := add .announceSeconds .handOverSeconds .graceSeconds 5 | int -}}
 {{- if lt (int .terminationGracePeriodSeconds) $least -}}

@@ -61,3 +61,8 @@
 {{- define "auth0-flask.redisCommands" -}}
 +ping +info +get +getex +getrange +set +del +exists +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
 {{- end -}}
+
+{{/* What redis_exporter may send: as in compose, which a test says. */}}
+{{- define "auth0-flask.redisExporterCommands" -}}
+resetchannels -@all +ping +info +slowlog|len +latency|latest
+{{- end -}}
