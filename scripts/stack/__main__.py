@@ -40,6 +40,7 @@ def up(chosen: Options) -> None:
     preflight.check(chosen, docker)
     services = [service for service in docker.services() if service not in chosen.left_out]
     running = [replica for replica in rolling.REPLICAS if docker.container(replica)]
+    _pull(docker, services)
     print("Building the images ...", flush=True)
     if not docker.compose("build", "--quiet", *services):
         raise StackError("The images could not be built: see above.")
@@ -64,6 +65,17 @@ def down(chosen: Options) -> None:
         raise StackError("Not everything could be removed: see above.")
     kept = "" if volumes else " Sessions, keys and metrics are kept; `make down VOLUMES=1` removes them too."
     print(f"Stopped.{kept}")
+
+
+def _pull(docker: Docker, services: list[str]) -> None:
+    """Get what others have made, so that a start waits for no download. Raises StackError."""
+    for service, image in docker.to_pull(services).items():
+        print(f"Pulling {image} ...", flush=True)
+        if reason := docker.pull(image):
+            variable = f"{service.upper().replace('-', '_')}_IMAGE"
+            raise StackError(
+                f"{image} cannot be pulled ({reason}): go online, or name another with `make up {variable}=...`."
+            )
 
 
 def _give_up(docker: Docker, services: list[str], *, keep: bool) -> None:

@@ -1,5 +1,6 @@
 """The Docker engine and Compose, as commands."""
 
+import json
 import os
 import re
 import subprocess
@@ -52,6 +53,23 @@ class Docker:
     def services(self) -> list[str]:
         """The services of the chosen profiles."""
         return self.ask_compose("config", "--services").split()
+
+    def to_pull(self, services: Sequence[str]) -> dict[str, str]:
+        """The images that the services need, are not built here and are not there yet, by service."""
+        configured = json.loads(self.ask_compose("config", "--format", "json"))["services"]
+        others = {
+            name: configured[name]["image"]
+            for name in services
+            if "build" not in configured[name] and configured[name].get("pull_policy") != "never"
+        }
+        return {
+            name: image for name, image in others.items() if self._run("docker", "image", "inspect", image).returncode
+        }
+
+    def pull(self, image: str) -> str:
+        """Pull an image; why that failed, or nothing."""
+        result = self._run("docker", "pull", "--quiet", image)
+        return _first_line(result.stderr) if result.returncode else ""
 
     def container(self, service: str, *, ended: bool = False) -> str:
         """The id of the service's container that runs, or also of one that has *ended*; empty where there is none."""

@@ -23,20 +23,21 @@ Refuse = Callable[..., str]
 
 @pytest.fixture
 def refuse(containers: Client, stack_variables: dict[str, str], checkout: Path) -> Iterator[Refuse]:
-    """Gives what `make up` says to other variables, or to a .env file; nothing may have begun."""
+    """Gives what `make up` says to other variables, or to a .env file, after what it says *before*; nothing may have
+    begun."""
     ports = {name: str(port) for name, port in zip(("HTTPS_PORT", "HTTP_PORT"), free_ports(2), strict=True)}
     variables = (
         stack_variables | ports | {"COMPOSE_PROJECT_NAME": PROJECT, "TAG": "refused", "COMPOSE_PROFILES": "none"}
     )
     del variables["ENV_FILE"]
 
-    def run(env_file: dict[str, str] | None = None, **more: str) -> str:
+    def run(env_file: dict[str, str] | None = None, before: str = "", **more: str) -> str:
         if env_file is not None:
             lines = [f"{name}={value}\n" for name, value in env_file.items()]
             (checkout / ".env").write_text("".join(lines))
         result = Stack(containers, variables, checkout).run("up", **more)
         assert result.returncode == 1
-        assert result.stdout == ""
+        assert result.stdout == before
         assert result.stderr.startswith("`make up` cannot go on. ")
         return result.stderr.removeprefix("`make up` cannot go on. ").strip()
 
@@ -148,6 +149,14 @@ def test_a_docker_that_is_too_old(refuse: Refuse, tmp_path: Path, engine: str, c
     docker.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo {engine} && exit\n[ "{compose}" ] && echo {compose}\n')
     docker.chmod(0o755)
     assert refuse(TENANT, PATH=f"{tmp_path}:{os.environ['PATH']}") == words
+
+
+def test_an_image_that_cannot_be_pulled(refuse: Refuse) -> None:
+    # A port at which nobody is a registry.
+    image = f"127.0.0.1:{free_ports(1)[0]}/redis:8"
+    said = refuse(TENANT, before=f"Pulling {image} ...\n", REDIS_IMAGE=image)
+    assert said.startswith(f"{image} cannot be pulled (")
+    assert said.endswith("): go online, or name another with `make up REDIS_IMAGE=...`.")
 
 
 def test_a_checkout_that_the_containers_could_not_read(refuse: Refuse, checkout: Path) -> None:
