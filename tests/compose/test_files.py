@@ -48,7 +48,14 @@ def test_every_service_is_hardened_limited_and_checked(service: str) -> None:
         assert found["user"] == "65532:65532"
         assert "interval" in found.get("healthcheck", {}) or service in WITHOUT_SHELL
         assert "stop_grace_period" in found
-        assert "init" in found["depends_on"]
+        assert found["depends_on"]["init"] == {"condition": "service_completed_successfully"}
+
+
+def test_requests_reach_only_what_can_answer_them() -> None:
+    waits = {name: service.get("depends_on", {}) for name, service in COMPOSE["services"].items()}
+    healthy = {"condition": "service_healthy"}
+    assert waits["nginx"]["app-1"] == waits["nginx"]["app-2"] == healthy
+    assert waits["app-1"]["redis"] == waits["app-2"]["redis"] == healthy
 
 
 def test_prometheus_finds_nothing_wrong_with_its_configuration(stack: Stack) -> None:

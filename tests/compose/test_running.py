@@ -113,14 +113,26 @@ def test_only_nginx_is_published_and_on_loopback_what_this_machines_browser_need
     }
 
 
+def test_another_machine_reaches_none_of_the_ports(stack: Stack) -> None:
+    # Where the containers' network has this machine: one of its addresses beside loopback.
+    found = json.loads(stack.docker("network", "inspect", f"{stack.project}_public"))[0]
+    address = found["IPAM"]["Config"][0]["Gateway"]
+    for name, port in stack.variables.items():
+        if name.endswith("_PORT"):
+            with socket.create_connection(("127.0.0.1", int(port)), 30):
+                pass
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((address, int(port)), 30)
+
+
 def test_the_app_and_redis_are_on_no_port_and_the_stores_network_leads_nowhere(stack: Stack) -> None:
     for service, network in (("redis", "store"), ("app-1", "store"), ("app-2", "metrics")):
         networks = stack.inspect(service)["NetworkSettings"]["Networks"]
-        assert f"auth0-flask-test_{network}" in networks
-        found = json.loads(stack.docker("network", "inspect", f"auth0-flask-test_{network}"))[0]
+        assert f"{stack.project}_{network}" in networks
+        found = json.loads(stack.docker("network", "inspect", f"{stack.project}_{network}"))[0]
         assert found["Internal"]
-    assert set(stack.inspect("redis")["NetworkSettings"]["Networks"]) == {"auth0-flask-test_store"}
-    assert set(stack.inspect("nginx")["NetworkSettings"]["Networks"]) == {"auth0-flask-test_public"}
+    assert set(stack.inspect("redis")["NetworkSettings"]["Networks"]) == {f"{stack.project}_store"}
+    assert set(stack.inspect("nginx")["NetworkSettings"]["Networks"]) == {f"{stack.project}_public"}
     # All that a process of the app listens on, in the container's own network: metrics, and the engine's resolver.
     listening = stack.docker("exec", stack.container("app-1"), "cat", "/proc/net/tcp", "/proc/net/tcp6")
     ports = {
