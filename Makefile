@@ -7,10 +7,10 @@ NGINX_TOOLS := .local/nginx-tools
 SBOM_TOOLS := .local/sbom-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test-compose test-cluster image test bench lint lock sbom docs screenshots clean
+.PHONY: help demo up down test-compose test-cluster image test bench bench-compose lint lock sbom docs screenshots clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/app ## Run the app with a local identity provider; SESSION_BACKEND=redis for the stateful setup
 	@$(VENV)/bin/python -m scripts.demo
@@ -36,6 +36,10 @@ image: $(VENV)/app ## Build the images of the app, nginx and the identity provid
 bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk
 	@$(VENV)/bin/python -m tests.load $(ARGS)
+
+bench-compose: $(VENV)/dev ## Measure the compose stack against its processes without containers, as root; ARGS=--quick likewise
+	@$(VENV)/bin/python scripts/packages.py wrk
+	@$(VENV)/bin/python -m tests.load.containers $(ARGS)
 
 lint: $(VENV)/dev $(NGINX_TOOLS)/nginx ## Check formatting, types, shell, YAML, nginx and alerts
 	@$(VENV)/bin/python scripts/packages.py nginx prometheus prometheus-alertmanager

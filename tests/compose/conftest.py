@@ -8,13 +8,12 @@ import pytest
 from scripts.containers.bases import ensure
 from scripts.containers.client import Client
 from scripts.containers.engine import engine
-from tests.compose.stack import PATIENCE, PROJECT, WITHOUT, Stack, Visitor
+from tests.compose.stack import PATIENCE, PORTS, PROJECT, WITHOUT, Stack, Visitor
 from tests.servers.demo import copy_of_checkout
 from tests.servers.ports import free_ports
 
 # Images are built, and replicas are waited for.
 TEST_SECONDS = 600
-PORTS = ("HTTPS_PORT", "HTTP_PORT", "IDENTITY_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,6 +25,8 @@ EXPORTERS = ("nginx-exporter", "redis-exporter", "blackbox")
 # Their images are a program and nothing that could ask it.
 WITHOUT_SHELL = ("nginx-exporter",)
 SERVICES = ("nginx", "app-1", "app-2", "redis", "identity", "prometheus", "alertmanager", *EXPORTERS)
+# What is published.
+PORTS = ("HTTPS_PORT", "HTTP_PORT", "IDENTITY_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
 UP_SECONDS = 600
 WAIT_SECONDS = 120
 # A busy machine is slow at times, and tests sign in more often than people do.

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class Load:
     cpu_seconds: float
 
 
-def wrk(url: str, headers: dict[str, str], seconds: int, core: int) -> Load:
-    """Ask for *url* for some seconds.
+def wrk(url: str, headers: dict[str, str], seconds: int, core: int, launcher: Sequence[str] = ()) -> Load:
+    """Ask for *url* for some seconds; *launcher* is what starts wrk, if it needs something.
 
     :raises RuntimeError: wrk is not there, or did not end well.
     """
@@ -34,7 +35,7 @@ def wrk(url: str, headers: dict[str, str], seconds: int, core: int) -> Load:
         raise RuntimeError("wrk is missing: on Debian and Ubuntu, `apt-get install wrk`.")
     options = [f"--header={name}: {value}" for name, value in headers.items()]
     options += ["--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--timeout=30s"]
-    command = ["taskset", "-c", str(core), program, *options, f"--script={_SUMMARY}", url]
+    command = [*launcher, "taskset", "-c", str(core), program, *options, f"--script={_SUMMARY}", url]
     before = os.times()
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     after = os.times()
