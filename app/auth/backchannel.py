@@ -1,7 +1,5 @@
 """`POST /backchannel-logout`: where the provider says that somebody has signed out elsewhere."""
 
-import logging
-
 from auth0_server_python.error import BackchannelLogoutError
 from flask import Blueprint, Response, current_app, jsonify, make_response, request
 
@@ -9,7 +7,6 @@ from app.sessions import StoreUnavailable
 
 from . import auth0, events
 
-log = logging.getLogger(__name__)
 backchannel = Blueprint("backchannel", __name__)
 
 _LONGEST = 8192
@@ -31,14 +28,12 @@ async def backchannel_logout() -> Response:
     try:
         ended = await auth0.handle_backchannel_logout(tokens[0])
     except BackchannelLogoutError as error:
-        log.warning("back-channel logout refused", extra={"reason": str(error)})
         _tell("refused", reason=str(error))
         return _answer(400, "invalid_request", "The logout token is not valid.")
     except StoreUnavailable:
         _tell("unavailable")
         # The specification knows no other status for a logout that failed.
         return _answer(400, "logout_failed", "Sessions cannot be reached at the moment.")
-    log.info("back-channel logout", extra={"sessions": ended})
     _tell("ended", sessions=ended)
     return _answer(200)
 

@@ -31,6 +31,10 @@ login_failed = _signals.signal(
     doc="A login ended in something else. `step`: one of `LOGIN_STEPS`; `cause`: one of `failures.CAUSES`; `code`: "
     "the provider's word for it, or the name of an exception; `operator`: whether the operator has to do something.",
 )
+access_refused = _signals.signal(
+    "access-refused",
+    doc="Somebody who is signed in may not see a page. `missing`: names of what they do not have, without values.",
+)
 logged_out = _signals.signal(
     "logged-out",
     doc="Somebody ended sessions of theirs. `kind`: one of `LOGOUTS`; `sessions`: how many ended.",

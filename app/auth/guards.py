@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from app.server import await_, on_loop
 
+from . import events
 from .problems import problem, wants_json
 from .requirements import Requirements
 from .starting import begin_login, here, is_visit
@@ -87,7 +88,7 @@ def _guard(requirements: Requirements) -> Response | None:
         return None
     missing = requirements.missing(user)
     if missing:
-        log.warning("access refused", extra={"missing": missing})
+        events.tell(events.access_refused, missing=missing)
         if wants_json():
             return problem(403, "You may not use this.")
         abort(403)

@@ -64,7 +64,6 @@ async def callback() -> Any:
         if failure in (EXPIRED, CODE_USED) and await auth0.get_user() is not None:
             return redirect("/")
         return login_failed("callback", error, failure)
-    log.info("login succeeded")
     events.tell(events.login_completed)
     return _to(result.get("app_state"))
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from app.web import error_page
 
 from . import events
-from .failures import OPERATORS, Failure, cause_of_http, classify, code_of
+from .failures import OPERATORS, UNKNOWN, Failure, cause_of_http, classify, code_of
 from .return_to import is_safe_path
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ async def begin_login(
 
 
 def login_failed(step: str, error: Exception, failure: Failure | None = None) -> Response:
-    """The page for a login that failed at *step*, and its line in the log."""
+    """The page for a login that failed at *step*; told to whoever watches."""
     failure = note_failure(step, error, failure)
     if isinstance(error, HTTPException):
         raise error
@@ -56,9 +56,9 @@ def login_failed(step: str, error: Exception, failure: Failure | None = None) ->
 
 
 def note_failure(step: str, error: Exception, failure: Failure | None = None) -> Failure:
-    """Write to the log, and tell, that a login has failed at *step*; returns which kind of failure it is.
+    """Tell whoever watches that a login has failed at *step*; returns which kind of failure it is.
 
-    An answer of the app's own (an `HTTPException`) has its line in the log as a request.
+    An answer of the app's own (an `HTTPException`) is told by its cause.
     """
     failure = failure or classify(error)
     if isinstance(error, HTTPException):
@@ -68,14 +68,8 @@ def note_failure(step: str, error: Exception, failure: Failure | None = None) ->
     events.tell(
         events.login_failed, step=step, cause=failure.cause, code=code_of(error), operator=failure.cause in OPERATORS
     )
-    log.log(
-        logging.ERROR if failure.operator else logging.WARNING,
-        "login failed: %s",
-        failure.cause,
-        extra={"step": step, "cause": failure.cause, "code": code_of(error)},
-        # Only what nobody foresaw needs its traceback.
-        exc_info=error if failure.cause == "unknown" else None,
-    )
+    if failure is UNKNOWN:
+        log.error("a login failed for a reason that nobody foresaw", exc_info=error)
     return failure
 
 

@@ -3,13 +3,14 @@
 from app.server import LoopFlask
 from app.settings import Settings
 
-from . import health, logs, metrics, requests, tracing
+from . import health, logs, metrics, requests, security, tracing
 
 __all__ = ["init_app", "logs"]
 
 
 def init_app(app: LoopFlask, settings: Settings) -> None:
-    """Register the health routes, the metrics, the line that each request leaves in the log, and its span."""
+    """Register the health routes, the metrics, the lines of requests and of security events, and the spans."""
     health.init_app(app)
     requests.init_app(app, metrics.init_app(app))
+    security.init_app(app)
     tracing.init_app(app, settings)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask, Request
 
 from app.web import id_of, trace_id_of
 
@@ -19,6 +19,13 @@ log = logging.getLogger("app.request")
 _record = LineRecord.like(
     log.name, "request", ("method", "path", "status", "seconds", "client", "request_id", "trace_id")
 )
+# As in nginx/snippets/logging.conf.
+_LONGEST = 512
+
+
+def logged_path(path: str) -> str:
+    """A decoded path without a query: codes, states and whatever pages put there are in it, also behind a `%3F`."""
+    return path.partition("?")[0].partition("#")[0][:_LONGEST]
 
 
 class Requests:
@@ -34,22 +41,36 @@ class Requests:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, and record it once."""
         started = time.perf_counter()
+        recorded = False
+
+        def record(status: int) -> None:
+            nonlocal recorded
+            recorded = True
+            self._record(environ, status, time.perf_counter() - started)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            self._record(environ, int(status[:3]), time.perf_counter() - started)
+            record(int(status[:3]))
             return start_response(status, headers, exc_info)
 
-        return self._app(environ, start)
+        try:
+            return self._app(environ, start)
+        except BaseException as error:
+            # Also the end of a request whose error page hangs, which the server answers.
+            if not recorded:
+                record(getattr(error, "code", None) or 500)
+            raise
 
     def _record(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
-        current = request._get_current_object()  # type: ignore[attr-defined]
+        # Flask puts its request there, and forgets it elsewhere before an error gets here.
+        current: Request | None = environ.get("werkzeug.request")
+        if current is None:
+            return
         self._metrics.observe(current, status, seconds)
         if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
             line = _record(
                 {
-                    # Never the query: codes, states and whatever pages put there are in it.
                     "method": current.method,
-                    "path": current.path,
+                    "path": logged_path(current.path),
                     "status": status,
                     "seconds": round(seconds, 6),
                     "client": current.remote_addr,

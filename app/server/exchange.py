@@ -96,7 +96,8 @@ class Exchange:
             self._answer_plainly(500, "Internal Server Error")
 
     def _log_failure(self) -> None:
-        log.exception("%s %s failed", self._environ["REQUEST_METHOD"], self._environ["PATH_INFO"])
+        # Not the path: it is whatever the client has sent, a query behind `%3F` as well.
+        log.exception("a request failed: %s", self._environ["REQUEST_METHOD"])
 
     def _respond(self, application: "WSGIApplication") -> None:
         iterable = application(self._environ, self._start_response)

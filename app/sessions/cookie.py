@@ -5,7 +5,6 @@ back a session that was ended meanwhile nor undo what was written.
 """
 
 import hmac
-import logging
 import secrets
 import time
 
@@ -18,8 +17,6 @@ from .events import Stats, session_created, session_refused, tell, tell_ended
 from .keyring import KeyRing, Undecryptable
 from .merge import Resolve
 from .model import Session, SessionTooLarge, decode, encode
-
-log = logging.getLogger(__name__)
 
 _PURPOSE = "cookie session"
 _USE = "cookie session use"
@@ -52,7 +49,6 @@ class CookieSessions(SessionInterface):
             try:
                 session = decode(sid.hex(), self._keyring.open(_PURPOSE, sid, blob), self._lifetime)
             except Undecryptable:
-                log.warning("session refused: its cookie cannot be decrypted")
                 tell(session_refused, where="session")
             else:
                 if session is not None and self._used(app, request, session):

@@ -188,7 +188,6 @@ class RedisSessions(ServerSideSessionInterface):
         try:
             session = decode(sid, self._keyring.open(_PURPOSE, sid.encode(), blob), self._lifetime)
         except Undecryptable:
-            log.warning("session refused: its data in Redis cannot be decrypted")
             tell(session_refused, where="session")
             return None
         if session is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,8 +9,6 @@ from app.server import LoopFlask
 
 from .events import keys_changed, keys_refused
 from .keyring import KeyRing
-
-log = logging.getLogger(__name__)
 
 _SECONDS = 5.0
 _UNKNOWN_KEY_SECONDS = 1.0
@@ -66,8 +63,6 @@ class Rotation:
         except (OSError, ValueError) as error:
             # What is wrong with it is said once; the keys that are there go on.
             problem = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-            if problem != self._problem:
-                log.error("AUTH0_SECRET_FILE was not taken: it %s", problem)
             keys_refused.send(self._app, problem=problem, news=problem != self._problem)
             self._problem = problem
             return
@@ -75,7 +70,6 @@ class Rotation:
         if ring != self._ring:
             self._ring = ring
             self._keyring.use(ring)
-            log.info("the keys of sessions were read anew: there are %d", len(ring))
             keys_changed.send(self._app, key_id=self._keyring.first_id, keys=len(ring))
 
 

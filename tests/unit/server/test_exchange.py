@@ -369,7 +369,7 @@ async def test_an_exception_after_the_first_byte_is_logged_and_leaves_the_respon
         assert (response.status, response.text, response.complete) == (200, "first", False)
     (record,) = [record for record in caplog.records if record.exc_info]
     assert (record.getMessage(), repr(record.exc_info[1])) == (  # type: ignore[index]
-        "GET / failed",
+        "a request failed: GET",
         "LookupError('late')",
     )
 
