@@ -18,6 +18,7 @@ import pytest
 from scripts.processes import is_running
 from tests.integration.identity.browser import form_of
 from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, demo_ports
+from tests.servers.redis import redis_server
 
 PYTHON = ".venv/bin/python"
 # What a company's machine may have set, each of which would break a login if it reached the app.
@@ -141,6 +142,20 @@ def test_the_stateful_setup_runs_a_redis_of_its_own(checkout: Path) -> None:
         running.press_ctrl_c()
         running.wait()
         assert_nothing_is_left(running, before)
+
+
+def test_the_stateful_setup_takes_the_redis_that_there_is(checkout: Path, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as redis:
+        with demo(checkout, "make", "demo", "SESSION_BACKEND=redis", environment={"REDIS_URL": redis.url}) as running:
+            running.wait_for("Ctrl-C")
+            assert "in the Redis of REDIS_URL" in running.text
+            assert not (checkout / ".local" / "demo" / "redis.sock").exists()
+            sign_in_look_around_and_sign_out(running)
+            assert redis.client.info("commandstats").keys() >= {"cmdstat_getex", "cmdstat_eval"}
+            running.press_ctrl_c()
+            running.wait()
+        # It is not the demo's to end.
+        assert redis.client.ping()
 
 
 def test_on_a_signal_it_ends_well_and_its_secret_outlives_it(checkout: Path) -> None:

@@ -1,5 +1,5 @@
 import { ConfigurationError, read } from './options.mjs';
-import { anything, date, flag, httpsUrl, list, map, object, pattern, seconds, text, uri } from './shape.mjs';
+import { anything, applicationUrl, date, flag, httpsUrl, list, map, object, pattern, seconds, text, uri } from './shape.mjs';
 
 /**
  * @typedef {object} User
@@ -78,12 +78,12 @@ const organization = object(
 const api = object({ audience: uri, scopes: list(pattern(/^[^\s"\\]+$/, 'a scope without spaces')) }, { token_lifetime: seconds });
 
 const client = object(
-  { client_id: text, name: text, redirect_uris: list(httpsUrl, { least: 1 }) },
+  { client_id: text, name: text, redirect_uris: list(applicationUrl, { least: 1 }) },
   {
     client_secret: text,
     tls_client_auth_san_dns: text,
     jwks: object({ keys: list(map(text, anything), { least: 1 }) }),
-    allowed_logout_urls: list(httpsUrl),
+    allowed_logout_urls: list(applicationUrl),
     backchannel_logout_uri: httpsUrl,
     refresh_token_audiences: list(uri),
     consent: flag,

@@ -20,6 +20,14 @@ export const httpsUrl = rule(
   (value) => URL.canParse(value) && new URL(value).protocol === 'https:' && !value.includes('#'),
   'an https URL without a fragment, for example "https://localhost:8443/callback"',
 );
+// As Auth0 has it: plain HTTP is for an application on the developer's own machine.
+export const applicationUrl = rule(
+  (value) =>
+    URL.canParse(value) &&
+    !value.includes('#') &&
+    (new URL(value).protocol === 'https:' || /^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?(\/|$)/.test(value)),
+  'an https URL without a fragment, for example "https://localhost:8443/callback", or one of http://localhost',
+);
 export const uri = rule(
   (value) => URL.canParse(value) && !value.includes('#'),
   'an absolute URI without a fragment, for example "https://api.example.com/"',

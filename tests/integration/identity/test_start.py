@@ -159,7 +159,14 @@ JANE, CLIENT = CONFIGURATION["users"][0], CONFIGURATION["clients"][0]
         ),
         ({"users": [JANE]}, ["Organization acme has the member auth0|6650c1b1f4c0aa0001a11ce7, who is no user"]),
         ({"apis": [{"audience": "my-api", "scopes": ["a b"]}]}, ["an absolute URI", "a scope without spaces"]),
-        ({"clients": [CLIENT | {"redirect_uris": ["http://localhost/"]}]}, ["clients[0].redirect_uris[0] is"]),
+        (
+            {"clients": [CLIENT | {"redirect_uris": ["http://app.example/", "http://localhost.app.example/", "x:/"]}]},
+            [f"clients[0].redirect_uris[{number}] is" for number in range(3)],
+        ),
+        (
+            {"clients": [CLIENT | {"allowed_logout_urls": ["http://localhost@app.example/"]}]},
+            ["clients[0].allowed_logout_urls[0] is"],
+        ),
         (
             {"clients": [CLIENT | {"jwks": {"keys": [{"kty": "RSA"}]}}]},
             ["must have either client_secret, jwks or tls_client_auth_san_dns"],
