@@ -34,7 +34,7 @@ image: $(VENV)/app ## Build the images of the app, nginx and the identity provid
 	@$(VENV)/bin/python -m scripts.containers build
 
 bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
-	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk
+	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk valgrind
 	@$(VENV)/bin/python -m tests.load $(ARGS)
 
 bench-compose: $(VENV)/dev ## Measure the compose stack against its processes without containers, as root; ARGS=--quick likewise

@@ -6,8 +6,9 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from . import steady, terminator
+from . import counting, steady, terminator
 from .machine import describe
 from .report import Run, write
 from .rounds import FULL, QUICK, measure
@@ -16,6 +17,7 @@ from .ways import TERMINATED, WAYS
 
 _STEADY_REQUESTS = 50_000
 _QUICK_STEADY_REQUESTS = 500
+_QUICK_COUNT: dict[str, Any] = {"rounds": 2, "parts": ["log"]}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
                 _say,
                 step=durations.timed,
             ),
+            counting.measure(folder, _say, **(_QUICK_COUNT if options.quick else {})),
         )
     write(run, options.docs, options.reports)
     for goal in run.goals:

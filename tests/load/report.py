@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import plot
+from .counting import LEFT_OUT, Counts
 from .figures import Figure, Goal, Samples, cpu, figure, goals, ratio, speed, throughput
 from .machine import load_average
 from .rounds import Durations, Sample
@@ -31,6 +32,7 @@ class Run:
     samples: Samples
     turns: list[Turns]
     points: list[Point]
+    counts: Counts
 
     @property
     def goals(self) -> list[Goal]:
@@ -59,6 +61,7 @@ def as_json(run: Run) -> dict[str, Any]:
         },
         "nginx": [asdict(turns) for turns in run.turns],
         "memory": [asdict(point) for point in run.points],
+        "instructions": asdict(run.counts),
         "goals": [asdict(goal) for goal in run.goals],
     }
 
@@ -87,6 +90,7 @@ def _page(run: Run) -> str:
         ways=_ways(run),
         nginx=_nginx(run.turns),
         memory=_memory(run.points),
+        instructions=_instructions(run.counts),
         goals=_goals(run.goals),
         machine=_table(["", ""], [[name, value] for name, value in run.machine.items()]),
     )
@@ -188,6 +192,17 @@ def _memory(points: Sequence[Point]) -> str:
 
 
 _MEMORY_COLUMNS = ("resident", "proportional", "unshared")
+
+
+def _instructions(counts: Counts) -> str:
+    parts = {
+        "the floor: uvicorn, the loop, Flask, a GET from Redis": counts.floor,
+        "the session, who is signed in, and what is not below: decryption, decoding, `get_user`": counts.rest,
+        **{LEFT_OUT[part].title: saved for part, saved in counts.parts.items()},
+        "all": counts.all,
+    }
+    rows = [[title, f"{count:,}", f"{count / counts.all:.0%}"] for title, count in parts.items()]
+    return _table(["part", "instructions", "share"], rows)
 
 
 def _goals(found: Sequence[Goal]) -> str:

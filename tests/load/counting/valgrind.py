@@ -18,7 +18,6 @@ from .process import AT_A_TIME
 
 _ROOT = Path(__file__).parents[3]
 _MODULES = {"redis": "app.server.main", "cookie": "app.server.main", "floor": "tests.load.ways.floor"}
-# So many that what happens once a minute or a thousand requests is in it as often as it should be.
 ROUNDS = 40
 _WARM_UP_ROUNDS = 10
 
