@@ -1,9 +1,11 @@
 """Whether the demo's ports are free, and who has one that is not."""
 
 import errno
+import itertools
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from .options import PORTS, DemoError, Options
@@ -25,7 +27,7 @@ def check(options: Options) -> None:
     """Raise DemoError for the first port on which the demo cannot listen."""
     for name, port in options.ports.items():
         if reason := obstacle(port):
-            fix = f"stop that, or choose another port with `make demo {name}={another(port)}`"
+            fix = f"stop that, or choose another port with `make demo {name}={another(port, options.ports.values())}`"
             raise DemoError(f"Port {port}, for {PORTS[name][1]}, {reason}: {fix}.")
 
 
@@ -35,9 +37,11 @@ def obstacle(port: int) -> str:
     return next(filter(None, (_obstacle(family, address, port) for family, address in families.items())), "")
 
 
-def another(port: int) -> int:
-    """A port to propose in place of *port*."""
-    return port + (1000 if port < 64_000 else -1000)
+def another(port: int, wanted: Iterable[int]) -> int:
+    """The nearest port to propose in place of *port*: one that nobody has, nor is *wanted* for something else."""
+    wanted = {port, *wanted}
+    candidates = itertools.chain(range(port + 1, 65_536), range(port - 1, 1023, -1))
+    return next(candidate for candidate in candidates if candidate not in wanted and not obstacle(candidate))
 
 
 def _obstacle(family: socket.AddressFamily, address: str, port: int) -> str:

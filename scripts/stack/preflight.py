@@ -113,7 +113,9 @@ def _ports(options: Options, own: set[int]) -> None:
         if port in own or service in options.left_out:
             continue
         if reason := ports.obstacle(port):
-            fix = f"stop that, or choose another port with `make up {name}={ports.another(port)}`"
+            fix = (
+                f"stop that, or choose another port with `make up {name}={ports.another(port, options.ports.values())}`"
+            )
             raise StackError(f"Port {port}, for {PORTS[name][1]}, {reason}: {fix}.")
 
 

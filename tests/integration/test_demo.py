@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.demo.ports import obstacle
 from scripts.processes import is_running
 from tests.integration.identity.browser import form_of
 from tests.servers.demo import ROOT, Demo, copy_of_checkout, demo, demo_ports
@@ -252,6 +253,19 @@ def test_a_port_that_is_taken_is_named_with_who_has_it_and_the_way_out(checkout:
     assert sentence.startswith(f"Port {port}, for the ")
     assert f"is taken by {who} (process {os.getpid()}): stop that, or choose another port with" in sentence
     assert f"`make demo {name}=" in sentence
+
+
+def test_the_port_that_is_proposed_is_free_and_not_wanted_for_something_else(checkout: Path) -> None:
+    port = next(port for port in range(21_000, 32_000, 3) if not any(obstacle(port + step) for step in range(3)))
+    with socket.socket() as other, socket.socket() as next_but_one:
+        for taken, number in ((other, port), (next_but_one, port + 2)):
+            taken.bind(("127.0.0.1", number))
+            taken.listen()
+        sentence = refusal(checkout, DEMO_PORT=str(port), DEMO_IDENTITY_PORT=str(port + 1))
+        [proposed] = map(int, re.findall(r"`make demo DEMO_PORT=(\d+)`", sentence))
+        assert proposed > port + 2
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", proposed))
 
 
 @pytest.mark.parametrize(
