@@ -25,6 +25,8 @@ FROM_VALUES = frozenset(
         "AUTH0_DOMAIN",
         "AUTH0_CLIENT_ID",
         "AUTH0_REDIRECT_URI",
+        "AUTH0_CLIENT_CERTIFICATE",
+        "AUTH0_CLIENT_CERTIFICATE_KEY",
         "AUTH0_SCOPE",
         "AUTH0_AUDIENCE",
         "SESSION_BACKEND",

@@ -129,6 +129,35 @@ def test_the_settings_that_the_pod_gives_are_settings_of_the_app() -> None:
     assert given <= FROM_VALUES | {"AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "REDIS_URL"}
 
 
+def test_every_setting_of_the_app_can_be_set_or_follows_from_a_value() -> None:
+    """A new one cannot be forgotten: it is in `settings`, or, being secret or one of others, has a value of its own."""
+    from app.settings import Settings
+    from scripts.chart_docs import settings
+
+    given: dict[str, str] = {}
+    for values in (
+        {**EMBEDDED, "pages": {"module": "a"}, "auth0": {"audience": "b", "keys": {"proxyUrl": "proxy"}}},
+        {"auth0": {"keys": {"assertionKey": "key.pem"}}},
+        {"auth0": {"keys": {"certificate": "tls.crt", "certificateKey": "tls.key"}}},
+        {"tracing": {"endpoint": "https://collector:4318"}, "networkPolicy": {"collector": [{"podSelector": {}}]}},
+        {"settings": dict.fromkeys(settings(), "7")},
+    ):
+        (app,) = render(values)["Deployment"]["spec"]["template"]["spec"]["containers"]
+        given |= {variable["name"].removesuffix("_FILE"): variable["value"] for variable in app["env"]}
+    missing = {name.upper() for name in Settings.model_fields} - given.keys()
+    assert missing == DECIDED.keys()
+    assert {given[name] for name in settings()} == {"7"}
+
+
+# What the chart leaves alone, and why.
+DECIDED = {
+    "OTEL_EXPORTER_OTLP_HEADERS": "a file that extraVolumes mounts and extraEnv names",
+    "SESSION_COOKIE_SECURE": "follows from AUTH0_REDIRECT_URI, which is https",
+    "SERVER_TLS_CERTIFICATE": "nginx ends TLS; the app listens on a unix socket",
+    "SERVER_TLS_KEY": "as its certificate",
+}
+
+
 def test_numbers_keep_their_digits() -> None:
     pod = render({"nginx": {"maxBodyBytes": 1_073_741_824}})["Deployment"]["spec"]["template"]["spec"]
     values = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}

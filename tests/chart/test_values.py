@@ -47,6 +47,7 @@ CREATED = {
         "createSecret": {"enabled": True, "clientId": "id", "clientSecret": "client's", "secret": "s" * 32},
     }
 }
+CLIENT_CERTIFICATE = {"auth0": {"keys": {"certificate": "tls.crt", "certificateKey": "tls.key"}}}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SECRET_FILES = f"{POD}.volumes.auth0.secret.items"
 
@@ -98,6 +99,14 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
             f"{SECRET_FILES}.1.key",
             f"{SECRET_FILES}.1.path",
         ],
+    ),
+    (CLIENT_CERTIFICATE, "auth0.keys.certificate", "other.crt", [f"{SECRET_FILES}.1.key"]),
+    (CLIENT_CERTIFICATE, "auth0.keys.certificateKey", "other.key", [f"{SECRET_FILES}.2.key"]),
+    (
+        {},
+        "auth0.keys.proxyUrl",
+        "proxy",
+        [f"{APP}.env.AUTH0_PROXY_URL_FILE", f"{SECRET_FILES}.2.key", f"{SECRET_FILES}.2.path", f"{SECRET_FILES}.3"],
     ),
     ({}, "auth0.scope", "openid", [env(APP, "AUTH0_SCOPE")]),
     ({}, "auth0.audience", "https://api.example.com", [f"{APP}.env.AUTH0_AUDIENCE"]),

@@ -10,13 +10,39 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 
 
-def test_every_setting_of_the_app_has_its_place() -> None:
+# What runs in production on one machine is decided by the file, whatever the environment says, and why.
+DECIDED = {
+    "APP_ENV": "it is production",
+    "AUTH0_SECRET": "a file that init makes, of what is given or of its own",
+    "SESSION_BACKEND": "it brings Redis",
+    "SESSION_COOKIE_SECURE": "follows from AUTH0_REDIRECT_URI, which is https",
+    "REDIS_URL": "its own Redis, with a password that init makes",
+    "REDIS_TLS_CA": "its own authority",
+    "REDIS_TLS_CERTIFICATE": "its own Redis asks for a password, not for a certificate",
+    "REDIS_TLS_KEY": "as its certificate",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": "the authorities of all its HTTP clients, by SSL_CERT_FILE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "no file of it is mounted",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY": "as its certificate",
+    "SERVER_BIND": "a socket for each replica, which nginx knows",
+    "SERVER_GRACE_SECONDS": "less than stop_grace_period",
+    "SERVER_DRAIN_SECONDS": "scripts/stack/rolling.py takes nginx away before",
+    "SERVER_TLS_CERTIFICATE": "nginx ends TLS",
+    "SERVER_TLS_KEY": "as its certificate",
+    "METRICS_BIND": "where Prometheus asks",
+    "TRUSTED_PROXIES": "nginx, on the socket",
+}
+
+
+def test_every_setting_of_the_app_is_passed_on_or_decided() -> None:
+    """A new one cannot be forgotten."""
     _, _, environment = COMPOSE.partition("x-app-environment:")
-    given = set(re.findall(r"^  ([A-Z0-9_]+):", environment.partition("\nservices:")[0], re.MULTILINE))
-    given |= {name for name in ("SERVER_BIND",) if COMPOSE.count(f"      {name}: unix:") == 2}
-    names = {name.upper() for name in Settings.model_fields}
-    assert {name for name in names if not {name, f"{name}_FILE"} & given} == set()
-    assert {name for name in given if name.removesuffix("_FILE") not in names} == {"SSL_CERT_FILE"}
+    lines = re.findall(r"^  ([A-Z0-9_]+):((?:.*)(?:\n    .*)*)", environment.partition("\nservices:")[0], re.MULTILINE)
+    given = {name.removesuffix("_FILE"): value for name, value in lines}
+    if COMPOSE.count("      SERVER_BIND: unix:") == 2:
+        given["SERVER_BIND"] = "unix:"
+    passed_on = {name for name, value in given.items() if re.search(rf"\$\{{{name}(_FILE)?[:}}]", value)}
+    assert given.keys() - {"SSL_CERT_FILE", "SSL_CERT"} == {name.upper() for name in Settings.model_fields}
+    assert passed_on == given.keys() - {"SSL_CERT_FILE", "SSL_CERT"} - DECIDED.keys()
 
 
 def test_every_variable_of_the_file_is_documented() -> None:

@@ -69,9 +69,13 @@ tolerations:
 -}}
 {{- if $v.auth0.keys.assertionKey -}}
 {{- $_ := set $settings "AUTH0_CLIENT_ASSERTION_KEY_FILE" "/run/secrets/auth0/assertion-key" -}}
+{{- else if $v.auth0.keys.certificate -}}
+{{- $_ := set $settings "AUTH0_CLIENT_CERTIFICATE" "/run/secrets/auth0/tls.crt" -}}
+{{- $_ := set $settings "AUTH0_CLIENT_CERTIFICATE_KEY" "/run/secrets/auth0/tls.key" -}}
 {{- else -}}
 {{- $_ := set $settings "AUTH0_CLIENT_SECRET_FILE" "/run/secrets/auth0/client-secret" -}}
 {{- end -}}
+{{- if $v.auth0.keys.proxyUrl -}}{{- $_ := set $settings "AUTH0_PROXY_URL_FILE" "/run/secrets/auth0/proxy-url" -}}{{- end -}}
 {{- if $v.auth0.audience -}}{{- $_ := set $settings "AUTH0_AUDIENCE" $v.auth0.audience -}}{{- end -}}
 {{- if $v.tracing.endpoint -}}{{- $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" $v.tracing.endpoint -}}{{- end -}}
 {{- if $v.pages.module -}}{{- $_ := set $settings "APP_PAGES" $v.pages.module -}}{{- end -}}

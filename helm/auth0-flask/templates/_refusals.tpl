@@ -37,7 +37,19 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- end -}}
 {{- end -}}
 
-{{- $secrets := list "AUTH0_CLIENT_SECRET" "AUTH0_SECRET" "REDIS_URL" -}}
+{{- with $v.auth0.keys -}}
+{{- if ne (empty .certificate) (empty .certificateKey) -}}
+{{- $no = append $no "auth0.keys.certificate and auth0.keys.certificateKey belong together: write both" -}}
+{{- end -}}
+{{- if and .certificate .assertionKey -}}
+{{- $no = append $no "auth0.keys.certificate and auth0.keys.assertionKey are set: the client authenticates in one way, keep one" -}}
+{{- end -}}
+{{- if and (or .certificate .proxyUrl) (not $v.auth0.existingSecret) -}}
+{{- $no = append $no "auth0.keys.certificate and auth0.keys.proxyUrl are keys of a Secret of yours: make it, and write its name in auth0.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+
+{{- $secrets := list "AUTH0_CLIENT_SECRET" "AUTH0_CLIENT_ASSERTION_KEY" "AUTH0_PROXY_URL" "AUTH0_SECRET" "REDIS_URL" -}}
 {{- range $v.extraEnv -}}
 {{- if has (trimSuffix "_FILE" .name) $secrets -}}
 {{- $no = append $no (printf "extraEnv has %s: secrets are mounted as files; see auth0.existingSecret and redis.existingSecret" .name) -}}
