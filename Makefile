@@ -33,7 +33,7 @@ test-cluster: $(VENV)/dev ## Test the chart on a real Kubernetes: that of KUBECO
 image: $(VENV)/app ## Build the images of the app, nginx and the identity provider
 	@$(VENV)/bin/python -m scripts.containers build
 
-bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works
+bench: $(VENV)/dev ## Measure one worker against the guide's ways to serve it; ARGS=--quick to see that it works, ARGS=--sessions for sessions alone
 	@$(VENV)/bin/python scripts/packages.py nginx redis-server wrk valgrind
 	@$(VENV)/bin/python -m tests.load $(ARGS)
 

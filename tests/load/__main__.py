@@ -1,6 +1,10 @@
-"""`python -m tests.load`: compare the ways to serve a signed-in page, and write the report."""
+"""`python -m tests.load`: compare the ways to serve a signed-in page, and write the report.
+
+With `--sessions` it measures what sessions cost instead, and renews that part of the report.
+"""
 
 import argparse
+import datetime
 import os
 import signal
 import sys
@@ -8,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import counting, steady, terminator
+from . import counting, session_report, sessions, steady, terminator
+from .figures import Goal
 from .machine import describe
 from .report import Run, write
 from .rounds import FULL, QUICK, measure
@@ -24,6 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run it; figures that are not reached are said, and are no failure."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast")
+    parser.add_argument("--sessions", action="store_true", help="what sessions cost, among a million; that part alone")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where benchmarks.md goes")
     parser.add_argument("--reports", type=Path, default=ROOT / ".local" / "reports", help="where bench.json goes")
     options = parser.parse_args(arguments)
@@ -37,6 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
     durations = QUICK if options.quick else FULL
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
+        if options.sessions:
+            amounts = sessions.QUICK if options.quick else sessions.FULL
+            found = sessions.measure(amounts, folder, _say)
+            day = datetime.datetime.now(datetime.UTC).date().isoformat()
+            session_report.write(found, day, options.docs, options.reports)
+            _say_goals(session_report.goals(found))
+            return
         run = Run(
             describe(),
             durations,
@@ -52,7 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
             counting.measure(folder, _say, **(_QUICK_COUNT if options.quick else {})),
         )
     write(run, options.docs, options.reports)
-    for goal in run.goals:
+    _say_goals(run.goals)
+
+
+def _say_goals(goals: list[Goal]) -> None:
+    for goal in goals:
         _say(
             f"{'reached' if goal.reached else 'NOT reached':12} {goal.what}: {goal.measured.median:.2f}, {goal.wanted}"
         )

@@ -11,7 +11,9 @@ from .counting import LEFT_OUT, Counts
 from .figures import Figure, Goal, Samples, cpu, figure, goals, ratio, speed, throughput
 from .machine import load_average
 from .rounds import Durations, Sample
+from .session_report import part_of
 from .steady import Point
+from .tables import cell, table
 from .terminator import Turn, Turns
 from .ways import WAYS
 from .wrk import CONNECTIONS
@@ -72,7 +74,10 @@ def write(run: Run, docs: Path, reports: Path) -> None:
     (reports / "bench.json").write_text(json.dumps(as_json(run), indent=1) + "\n")
     (docs / _CHART).parent.mkdir(parents=True, exist_ok=True)
     (docs / _CHART).write_text(_chart(run))
-    (docs / "benchmarks.md").write_text(_page(run))
+    page = docs / "benchmarks.md"
+    # Measured by itself (`--sessions`), and kept.
+    sessions = part_of(page.read_text()) if page.exists() else ""
+    page.write_text(_page(run, sessions or "Not measured yet.\n"))
 
 
 def _chart(run: Run) -> str:
@@ -80,7 +85,7 @@ def _chart(run: Run) -> str:
     return plot.bars("Signed-in profile pages a second of the worker's CPU time", rows)
 
 
-def _page(run: Run) -> str:
+def _page(run: Run, sessions: str) -> str:
     return _TEMPLATE.read_text().format(
         connections=CONNECTIONS,
         rounds=run.durations.rounds,
@@ -91,8 +96,9 @@ def _page(run: Run) -> str:
         nginx=_nginx(run.turns),
         memory=_memory(run.points),
         instructions=_instructions(run.counts),
+        sessions=sessions,
         goals=_goals(run.goals),
-        machine=_table(["", ""], [[name, value] for name, value in run.machine.items()]),
+        machine=table(["", ""], [[name, value] for name, value in run.machine.items()]),
     )
 
 
@@ -118,16 +124,16 @@ def _ways(run: Run) -> str:
         rows.append(
             [
                 way.title,
-                _cell(figure(samples, throughput)),
-                _cell(figure(samples, cpu)),
-                _cell(figure(samples, _share), 2),
+                cell(figure(samples, throughput)),
+                cell(figure(samples, cpu)),
+                cell(figure(samples, _share), 2),
                 _pair(run.samples, way.key, GUIDE),
                 _pair(run.samples, way.key, FLOOR),
-                _cell(figure(samples, lambda s: s.p50_ms), 1),
-                _cell(figure(samples, lambda s: s.p99_ms), 1),
+                cell(figure(samples, lambda s: s.p50_ms), 1),
+                cell(figure(samples, lambda s: s.p99_ms), 1),
                 f"{figure(samples, lambda s: s.memory.resident).median:.0f} / "
                 f"{figure(samples, lambda s: s.memory.proportional).median:.0f}",
-                _cell(figure(samples, lambda s: s.start_seconds), 2),
+                cell(figure(samples, lambda s: s.start_seconds), 2),
             ]
         )
     headings = [
@@ -141,7 +147,7 @@ def _ways(run: Run) -> str:
         "p99 ms",
         "memory MiB",
     ]
-    return _table([*headings, "first 200 after s"], rows)
+    return table([*headings, "first 200 after s"], rows)
 
 
 def _pair(samples: Samples, way: str, to: str) -> str:
@@ -165,8 +171,8 @@ def _nginx(turns: Sequence[Turns]) -> str:
         "worker's core",
         "the other core",
     ]
-    share = _cell(Figure.of([turn.throughput_ratio for turn in turns]), 2)
-    return _table(headings, rows) + f"\n\nThrough nginx: **{share}** of the requests a second without."
+    share = cell(Figure.of([turn.throughput_ratio for turn in turns]), 2)
+    return table(headings, rows) + f"\n\nThrough nginx: **{share}** of the requests a second without."
 
 
 _TURN_COLUMNS = {
@@ -181,14 +187,14 @@ _TURN_COLUMNS = {
 
 
 def _of(turns: Sequence[Turn], name: str, digits: int) -> str:
-    return _cell(Figure.of([getattr(turn, name) for turn in turns]), digits)
+    return cell(Figure.of([getattr(turn, name) for turn in turns]), digits)
 
 
 def _memory(points: Sequence[Point]) -> str:
     rows = [
         [f"{point.requests:,}", *(f"{getattr(point.memory, name):.1f}" for name in _MEMORY_COLUMNS)] for point in points
     ]
-    return _table(["requests", *(f"{name} MiB" for name in _MEMORY_COLUMNS)], rows)
+    return table(["requests", *(f"{name} MiB" for name in _MEMORY_COLUMNS)], rows)
 
 
 _MEMORY_COLUMNS = ("resident", "proportional", "unshared")
@@ -202,21 +208,12 @@ def _instructions(counts: Counts) -> str:
         "all": counts.all,
     }
     rows = [[title, f"{count:,}", f"{count / counts.all:.0%}"] for title, count in parts.items()]
-    return _table(["part", "instructions", "share"], rows)
+    return table(["part", "instructions", "share"], rows)
 
 
 def _goals(found: Sequence[Goal]) -> str:
-    rows = [[goal.what, goal.wanted, _cell(goal.measured, 2), "yes" if goal.reached else "**no**"] for goal in found]
-    return _table(["", "wanted", "measured", "reached"], rows)
-
-
-def _cell(value: Figure, digits: int = 0) -> str:
-    return f"{value.median:,.{digits}f} ({value.low:,.{digits}f}–{value.high:,.{digits}f})"
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    rows = [[goal.what, goal.wanted, cell(goal.measured, 2), "yes" if goal.reached else "**no**"] for goal in found]
+    return table(["", "wanted", "measured", "reached"], rows)
 
 
 def _plain(markdown: str) -> str:

@@ -75,3 +75,6 @@ WAYS = (
 
 TERMINATED = Way("nginx", "", _PROJECT, {"SESSION_BACKEND": "redis", "TRUSTED_PROXIES": "127.0.0.1"}, project=True)
 """The one behind nginx: as `redis`, but it believes what a proxy on the same machine says."""
+
+HANGING = Way("hanging", "", _PROJECT, {"SESSION_BACKEND": "redis", "REDIS_TIMEOUT_SECONDS": "0.25"}, project=True)
+"""The one whose Redis hangs: as `redis`, with the product's own limit on time."""
