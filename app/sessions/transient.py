@@ -64,7 +64,11 @@ class TransientCookies:
         try:
             plaintext = self._keyring.open(_PURPOSE, name.encode(), to_bytes(request.cookies[name]))
         except Undecryptable:
-            tell(session_refused, where="transaction")
+            # A login reads its own more than once.
+            refused: set[str] = g.setdefault("transient_cookies_refused", set())
+            if name not in refused:
+                refused.add(name)
+                tell(session_refused, where="transaction")
             return None
         return self._decoder.decode(plaintext)
 

@@ -16,6 +16,9 @@ killed, and what a dead worker last said of itself (its threads, its connections
 Counters are there from the start, at zero for each value of their labels, so that `increase` sees the first event; a
 histogram with labels appears with its first observation. No label has a value that a stranger chooses, or one that says
 who somebody is: scanners add no series. Metrics that pages add stand beside these ([pages.md](pages.md)).
+
+Exemplars are not in it: prometheus_client keeps none where several workers write. The histogram of a route says when to
+look, and the `trace_id` of a request's line in the log leads to its trace.
 """
 
 _CAUSES = """

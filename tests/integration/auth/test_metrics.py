@@ -270,3 +270,22 @@ def test_a_redis_that_is_away_is_told_by_outcome_circuit_and_cause(
         until(lambda: value(requests, outcome="refused"), lambda count: count > before)
     finally:
         delivering.redis.client.config_set("maxmemory", "0")
+
+
+def test_what_redis_holds_and_nobody_can_open_is_counted(delivering: ServedApp, new_browser: MakeBrowser) -> None:
+    assert delivering.redis is not None
+    redis = delivering.redis.client
+    browser = new_browser(delivering)
+    redis.flushdb()
+    browser.sign_in_as()
+    for notes in redis.keys("session:notes:*"):
+        for name in redis.hkeys(notes):
+            redis.hset(notes, name, b"not ours")
+    with counted(delivering) as added:
+        browser.get("/profile")
+    assert added == {"session_undecryptable_total{note}": 1}
+    [session] = [key for key in redis.keys("session:*") if key.count(b":") == 1]
+    redis.set(session, b"not ours")
+    with counted(delivering) as added:
+        assert browser.user is None
+    assert added == {"session_undecryptable_total{session}": 1}

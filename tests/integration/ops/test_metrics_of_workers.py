@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.integration.browser import until
+from tests.load.processes import cpu_seconds
 from tests.servers.gunicorn import Gunicorn, gunicorn
 from tests.servers.metrics import Scrape, scrape
 
@@ -115,6 +118,32 @@ def test_workers_that_are_recycled_leave_neither_files_nor_gauges(tmp_path: Path
     assert len(set(sizes)) == 1, sizes
     assert last.value(REQUESTS, **HOME) == 1
     assert last.value("server_worker_ends_total", reason="crashed") == 0
+
+
+def test_a_scrape_of_eight_workers(tmp_path: Path) -> None:
+    """How long it takes is printed (`pytest -s`), and bounded only against a hang: a busy machine is slow at times."""
+    copies, seconds = 7, []
+    with gunicorn(tmp_path) as server:
+        for path in ("/", "/profile", "/login", "/callback", "/logout", "/nothing", "/static/style.css"):
+            for method in ("GET", "HEAD", "POST"):
+                httpx.request(method, server.url + path, headers=HOST)
+        [worker] = server.workers
+        for file in (tmp_path / "metrics").glob(f"*_{worker}.db"):
+            for number in range(copies):
+                shutil.copy(file, file.with_name(file.name.replace(f"_{worker}.", f"_{10**8 + number}.")))
+        found = scrape(server)
+        before = cpu_seconds(server.process.pid)
+        for _ in range(20):
+            began = time.perf_counter()
+            httpx.get(server.metrics_url, timeout=60)
+            seconds.append(time.perf_counter() - began)
+        cpu = (cpu_seconds(server.process.pid) - before) / len(seconds)
+    print(
+        f"a scrape of eight workers, {len(found.series)} series: {cpu * 1000:.0f} ms of CPU, "
+        f"{min(seconds) * 1000:.0f} ms at best"
+    )
+    assert found.value(REQUESTS, **HOME) == copies + 1
+    assert min(seconds) < 10
 
 
 def test_the_master_tells_of_its_workers_whatever_they_do(tmp_path: Path) -> None:
