@@ -1,0 +1,34 @@
+"""What compose's services are given: docker-compose.yml mounts it, scripts/stack/prepare.py writes it."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.stack import prepare
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_alertmanager_is_given_the_addresses_where_its_configuration_looks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who runs the tests may give files to nobody else.
+    monkeypatch.setattr(prepare, "USER", os.getegid())
+    for name in ("given", "stack", "stack/alertmanager"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "given" / "alertmanager_page").write_text("https://chat.example.com/hooks/page\n")
+    # What compose mounts where no file is named: /dev/null.
+    (tmp_path / "given" / "alertmanager_ticket").write_text("")
+    prepare.Preparation(tmp_path / "stack", tmp_path / "given", "https://localhost/callback")._alertmanager()
+    written = {path.name: path.read_text() for path in (tmp_path / "stack" / "alertmanager").iterdir()}
+    assert written == {"page": "https://chat.example.com/hooks/page"}
+    assert (tmp_path / "stack" / "alertmanager" / "page").stat().st_mode & 0o777 == 0o440
+
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    (mounted,) = (v for v in compose["services"]["alertmanager"]["volumes"] if v["source"] == "alertmanager-secrets")
+    routing = yaml.safe_load((ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
+    read = {config["api_url_file"] for receiver in routing["receivers"] for config in receiver.get("slack_configs", [])}
+    assert read == {f"{mounted['target']}/page", f"{mounted['target']}/ticket"}
+    assert {"alertmanager_page", "alertmanager_ticket"} <= set(compose["services"]["init"]["secrets"])
