@@ -61,10 +61,8 @@ class Requests:
             raise
 
     def _record(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
-        # Flask puts its request there, and forgets it elsewhere before an error gets here.
-        current: Request | None = environ.get("werkzeug.request")
-        if current is None:
-            return
+        # Flask puts its request there. When an error gets here it has forgotten it already, and the route with it.
+        current: Request = environ.get("werkzeug.request") or Request(environ)
         self._metrics.observe(current, status, seconds)
         if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
             line = _record(

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from app import create_app
 from app.ops.logs import JsonFormatter
 from app.server import LoopFlask
+from app.server.limit import Overdue
 from app.settings import Settings
 from tests.unit.browsing import client_of
 
@@ -129,3 +130,21 @@ def test_ten_thousand_paths_and_methods_of_a_stranger_are_a_handful_of_series(ap
     assert {rule for _, rule, _ in found} == {"/items/<item>", "unmatched"}
     assert {method for method, _, _ in found} == {"GET", "POST", "other"}
     assert len(found) <= 8
+
+
+def test_a_request_whose_end_the_server_has_to_answer_is_one_line_and_one_count(
+    app: LoopFlask, lines: list[dict[str, Any]]
+) -> None:
+    """As where its error page hangs, too: what comes out of the app then is no answer."""
+
+    @app.get("/hung/<what>")
+    async def hung(what: str) -> str:
+        raise Overdue("The error page took too long as well.")
+
+    with pytest.raises(Overdue):
+        client_of(app).get("/hung/one%3Fcode=marked", headers={"X-Request-ID": "marked-by-a-stranger"})
+    [line] = lines
+    assert (line["path"], line["status"]) == ("/hung/one", 504)
+    assert len(line["request_id"]) == len(line["trace_id"]) == 32
+    assert "marked" not in json.dumps(line)
+    assert counts(app) == {("GET", "unmatched", "504"): 1}
