@@ -27,6 +27,8 @@ class _Session(requests.Session):
     outcome = ""
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
+        # Otherwise REQUESTS_CA_BUNDLE, where it is set, would count before what the settings say.
+        options.setdefault("verify", self.verify)
         try:
             response = super().request(*arguments, **options)
         except Exception as error:

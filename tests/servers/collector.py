@@ -1,11 +1,13 @@
 """A collector of traces, as OpenTelemetry's own takes them: `with collector() as running: running.spans`."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -44,7 +46,8 @@ class Collector:
     @property
     def endpoint(self) -> str:
         """What OTEL_EXPORTER_OTLP_ENDPOINT is set to."""
-        return f"http://127.0.0.1:{self.server.server_port}"
+        scheme = "https" if isinstance(self.server.socket, ssl.SSLSocket) else "http"
+        return f"{scheme}://localhost:{self.server.server_port}"
 
     @property
     def spans(self) -> list[Span]:
@@ -91,8 +94,8 @@ def _value(value: AnyValue) -> Any:
 
 
 @contextmanager
-def collector(port: int = 0) -> Iterator[Collector]:
-    """Run one on a port of 127.0.0.1, a free one unless given."""
+def collector(port: int = 0, pair: tuple[Path, Path] | None = None) -> Iterator[Collector]:
+    """Run one on a port of 127.0.0.1, a free one unless given; with a certificate and its key by TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -112,6 +115,10 @@ def collector(port: int = 0) -> Iterator[Collector]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        if pair is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*pair)
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         running = Collector(server)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -19,6 +19,8 @@ from tests.servers.nginx import nginx
 from tests.servers.redis import redis_server
 
 ROOT = Path(__file__).parents[3]
+# Of the run; the tests only read.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.certificates import CA
 from tests.integration.browser import lines
 from tests.servers.collector import Collector, Span, collector
 from tests.servers.gunicorn import ENVIRONMENT, ROOT, Gunicorn, gunicorn, launch
@@ -241,6 +242,22 @@ def test_what_the_settings_say_of_the_app_and_the_way_is_done(tmp_path: Path, pa
         [span] = collecting.spans
         assert {"service.name": "shop", "team": "a,b"}.items() <= span.resource.items()
         assert "marked-token" not in server.log
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"])
+def test_a_collector_with_a_private_authority_is_trusted_where_it_is_named(
+    tmp_path: Path, pages: Path, ca: CA, name: str
+) -> None:
+    with collector(pair=ca.issue()) as collecting:
+        # Some machines have this for all programs.
+        environment = settings(collecting, REQUESTS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt", **FAST)
+        with gunicorn(tmp_path / "a", environment=environment | {name: str(ca.path)}, python_path=[pages]) as server:
+            collecting.of(get(server))
+        with gunicorn(tmp_path / "b", environment=environment, python_path=[pages]) as server:
+            get(server)
+            server.wait_for("traces cannot be sent")
+    [line] = [line for line in lines(server.log) if line["message"].startswith("traces cannot")]
+    assert line["cause"] == "SSLError"
 
 
 def complaints(server: Gunicorn) -> list[str]:
