@@ -1,5 +1,7 @@
 """What a browser may hold, from whom, and for how long: fixation, several tabs and users, theft, logout."""
 
+from typing import Any
+
 import pytest
 
 from tests.integration.browser import AppBrowser, heading_of
@@ -125,7 +127,8 @@ def test_a_cookie_stolen_before_a_logout_is_worthless_after_it_in_redis(
     assert redis is not None
     before = redis.client.dbsize()
     browser.get("/logout")
-    assert redis.client.dbsize() == before - 1
+    # The session, and the two keys of the index by its `sid`, which was its alone.
+    assert redis.client.dbsize() == before - 3
     assert thief.user is None
     assert location(thief.get("/profile")).startswith("/login")
 
@@ -139,6 +142,27 @@ def test_a_session_ends_with_its_id_when_it_is_regenerated_in_redis(
     browser.sign_in_as()
     assert thief.user is None
     assert browser.user is not None
+
+
+@pytest.mark.parametrize("backend", ["redis"])
+def test_a_page_that_only_reads_costs_one_command_of_redis_and_none_without_a_cookie(
+    browser: AppBrowser, other_browser: AppBrowser
+) -> None:
+    assert browser.app.redis is not None
+    redis = browser.app.redis.client
+    browser.sign_in_as()
+    # A connection that is new says who it is.
+    browser.get("/")
+    for visitor, path, wanted in ((browser, "/", 1), (browser, "/guarded/page", 1), (other_browser, "/", 0)):
+        redis.config_resetstat()
+        assert visitor.get(path).status_code == 200
+        stats: dict[str, Any] = redis.info("commandstats")  # type: ignore[assignment]
+        asked = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+        of_sessions = {name: calls for name, calls in asked.items() if name.partition("|")[0] not in _OF_CONNECTIONS}
+        assert sum(of_sessions.values()) == wanted, (path, of_sessions)
+
+
+_OF_CONNECTIONS = ("auth", "client", "config", "hello", "info", "select")
 
 
 @pytest.mark.parametrize("path", ["/", "/profile", "/tests/user"])
