@@ -152,7 +152,7 @@ def test_the_stateful_setup_takes_the_redis_that_there_is(checkout: Path, tmp_pa
             assert "in the Redis of REDIS_URL" in running.text
             assert not (checkout / ".local" / "demo" / "redis.sock").exists()
             sign_in_look_around_and_sign_out(running)
-            assert redis.client.info("commandstats").keys() >= {"cmdstat_getex", "cmdstat_eval"}
+            assert "cmdstat_eval" in redis.client.info("commandstats")
             running.press_ctrl_c()
             running.wait()
         # It is not the demo's to end.
