@@ -46,8 +46,8 @@ FUNNEL = Row(
             },
         ),
         Stat(
-            "Signed in of those who came back",
-            "Within the time that is shown.",
+            "Who came back got in",
+            "The share of those who came back and were signed in, within the time that is shown.",
             "percentunit",
             {"": f"sum(increase({COMPLETED}[$__range])) / sum(increase({RETURNED}[$__range]))"},
             height=8,
@@ -55,8 +55,8 @@ FUNNEL = Row(
             decimals=1,
         ),
         Stat(
-            "Failing by no fault of the person",
-            "Of all logins that ended, in the last minutes. The objective allows 0.5 %.",
+            "Failing by our fault",
+            "Of all logins that ended in the last minutes: by ours or the provider's. The objective allows 0.5 %.",
             "percentunit",
             {"": share(rate(OURS), f"({rate(COMPLETED)} + ({rate(OURS)} or vector(0)))")},
             height=8,

@@ -152,7 +152,8 @@ def use(scene: Scene) -> None:
     people_who_do_not_get_in(scene)
     tokens(scene)
     scene.rotate_the_key()
-    for part in (provider_trouble, mistakes, ordinary, ways_out):
+    # A route's first failure begins a series, and Prometheus counts from there on.
+    for part in (mistakes, provider_trouble, mistakes, ordinary, ways_out):
         part(scene)
     for _ in range(3):
         scene.crash_a_worker()

@@ -29,7 +29,7 @@ _STYLE = """
   font-size: 28px; font-weight: 600 } table { border-collapse: collapse; width: 100%%; font-size: 12px }
   th, td { text-align: left; padding: 3px 8px 3px 0; border-bottom: 1px solid #e7eaee; white-space: nowrap }
   th { color: #57606a; font-weight: 600 } .bar { display: flex; align-items: center; gap: 10px; margin: 5px 0 }
-  .bar span { width: 120px; text-align: right; color: #57606a } .bar b { width: 72px; white-space: nowrap }
+  .bar span { width: 150px; text-align: right; color: #57606a } .bar b { width: 72px; white-space: nowrap }
   .bar div { flex: 1; height: 18px;
   background: #eceff2; border-radius: 2px } .bar div div { height: 100%% } .none { color: #8e8e8e; margin: auto }
 """
@@ -138,7 +138,9 @@ def _lines(panel: TimeSeries, series: Sequence[Series], start: float, end: float
     values = [value for points in stacks for _, value in points if not math.isnan(value)]
     most = max(values, default=0.0)
     # A limit is drawn where the numbers come near it.
-    top = _round_up(max([most, *(limit for limit in limits if limit <= 2.5 * most)]) or max([1.0, *limits]))
+    wanted = max([most, *(limit for limit in limits if limit <= 2.5 * most)]) or max([1.0, *limits])
+    step = 1024.0 ** math.floor(math.log(wanted, 1024)) if panel.unit == "bytes" else 1.0
+    top = _round_up(wanted / step) * step
 
     def x(time: float) -> float:
         return left + (time - start) / (end - start) * (width - left - 6)
