@@ -196,6 +196,7 @@ class Bars(Panel):
     """The last number of each series as a bar."""
 
     kind: ClassVar[str] = "bargauge"
+    instant: ClassVar[bool] = True
 
     def _defaults(self) -> Json:
         colour = {"mode": "thresholds"} if self.steps() else {"mode": "fixed", "fixedColor": BLUE}
@@ -235,12 +236,12 @@ class Table(Panel):
         """Grafana's panel, with the transformations that make one table of the queries."""
         columns = {f"Value #{letter}": legend for letter, legend in zip("ABCDEFGH", self.queries, strict=False)}
         if len(columns) == 1:
-            columns = {"Value": next(iter(self.queries))}
-        order = [*self.rows, *([] if self.flag else columns)]
+            # Grafana numbers values only where there are several.
+            columns["Value"] = columns["Value #A"]
         organize = {
-            "includeByName": dict.fromkeys(order, True),
-            "indexByName": {name: index for index, name in enumerate(order)},
-            "renameByName": {**self.rows, **columns},
+            "excludeByName": dict.fromkeys(["Time", *(columns if self.flag else [])], True),
+            "indexByName": {name: index for index, name in enumerate((*self.rows, *columns))},
+            "renameByName": {**self.rows, **({} if self.flag else columns)},
         }
         return super().json(number, x, y) | {
             "transformations": [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 IMAGES = ROOT / "docs" / "images"
 MINUTES = 8
 POINTS = 240
-PAGES = ("/", "/profile", "/profile", "/tests/greeting", "/tests/user-from-a-plain-view", "/api-call")
+PAGES = ("/", "/profile", "/profile", "/tests/greeting", "/tests/kept", "/api-call")
 MACHINE = Choice(namespace="", job="app|nginx|redis|certificate", instance=".*")
 # What happens when, as a share of the time.
 INCIDENTS = (
@@ -51,9 +51,7 @@ def live(scene: scenes.Scene, seconds: float) -> None:
             with scene.person() as browser:
                 browser.sign_in_as(name, scenes.PEOPLE[name])
                 for _ in range(dice.randrange(10, 60)):
-                    browser.get(
-                        dice.choice(("/", "/profile", "/profile", "/tests/greeting", "/api-call", "/tests/kept"))
-                    )
+                    browser.get(dice.choice(PAGES))
                     if end.wait(dice.expovariate(6)):
                         return
                 browser.visit("/logout")
