@@ -5,6 +5,7 @@ alone. A receiver is called as `function(app, **arguments)`, in the request's co
 must not block, and what it raises would break the request. No argument is secret or says who somebody is.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,10 @@ def call_to_provider(call: str) -> Iterator[None]:
     outcome = "ok"
     try:
         yield
+    except asyncio.CancelledError:
+        # The request has reached its time limit.
+        outcome = "slow"
+        raise
     except Exception as error:
         outcome = outcome_of(error)
         raise

@@ -16,7 +16,7 @@ from auth0_server_python.error import (
     OrganizationTokenValidationError,
     SessionExpiredError,
 )
-from werkzeug.exceptions import GatewayTimeout, HTTPException
+from werkzeug.exceptions import HTTPException
 
 from app.sessions import StoreUnavailable
 
@@ -144,9 +144,7 @@ def outcome_of(error: Exception) -> str:
 
 def cause_of_http(error: HTTPException) -> str:
     """The cause of a login that ended in an answer which is not a `Failure`'s."""
-    if isinstance(error, StoreUnavailable):
-        return STORE_UNAVAILABLE
-    return TIMED_OUT if isinstance(error, GatewayTimeout) else REFUSED_BY_HOOK
+    return STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else REFUSED_BY_HOOK
 
 
 def code_of(error: Exception) -> str:

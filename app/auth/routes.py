@@ -1,5 +1,6 @@
 """The routes of the guide: `/login`, `/callback`, `/logout`."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -14,7 +15,7 @@ from . import auth0, events
 from .client import NotSilently
 from .failures import CODE_USED, EXPIRED, NEEDS_THE_PERSON, REFUSED_BY_HOOK, classify
 from .hooks import LoginRefused, before_logout
-from .starting import begin_login, is_visit, login_failed, note_failure, parameter
+from .starting import begin_login, is_visit, login_failed, note_failure, parameter, tell_timed_out
 
 log = logging.getLogger(__name__)
 routes = Blueprint("auth", __name__)
@@ -48,6 +49,9 @@ async def callback() -> Any:
         return login_failed("callback", ValueError("a parameter stands twice"), EXPIRED)
     try:
         result = await auth0.complete_interactive_login(str(request.url))
+    except asyncio.CancelledError:
+        tell_timed_out("callback")
+        raise
     except NotSilently as error:
         if isinstance(error.__cause__, Exception):
             note_failure("callback", error.__cause__)

@@ -1,5 +1,6 @@
 """A login begins: the answer that sends a browser to the provider, and what is said when something goes wrong."""
 
+import asyncio
 import logging
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from werkzeug.wrappers import Response
 from app.web import error_page
 
 from . import events
-from .failures import OPERATORS, UNKNOWN, Failure, cause_of_http, classify, code_of
+from .failures import OPERATORS, TIMED_OUT, UNKNOWN, Failure, cause_of_http, classify, code_of
 from .return_to import is_safe_path
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ async def begin_login(
     )
     try:
         url = await current_app.extensions["auth0"].start_interactive_login(options)
+    except asyncio.CancelledError:
+        tell_timed_out("login")
+        raise
     except Exception as error:  # noqa: BLE001 - each kind gets its page
         return login_failed("login", error)
     events.tell(events.login_started, silent=(parameters or {}).get("prompt") == "none")
@@ -71,6 +75,11 @@ def note_failure(step: str, error: Exception, failure: Failure | None = None) ->
     if failure is UNKNOWN:
         log.error("a login failed for a reason that nobody foresaw", exc_info=error)
     return failure
+
+
+def tell_timed_out(step: str) -> None:
+    """Tell of a login whose request has reached its time limit; its page is that of any such request."""
+    events.tell(events.login_failed, step=step, cause=TIMED_OUT, code="CancelledError", operator=True)
 
 
 def is_visit() -> bool:

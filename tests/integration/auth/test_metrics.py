@@ -130,6 +130,19 @@ def test_a_provider_that_cannot_be_asked_fails_a_login_at_its_first_step(
     }
 
 
+def test_a_login_whose_request_takes_too_long_is_one_that_timed_out(
+    make_app: MakeApp, new_browser: MakeBrowser
+) -> None:
+    browser = new_browser(make_app(SERVER_REQUEST_TIMEOUT_SECONDS="2"))
+    callback = browser.callback()
+    browser.app.provider.knobs.delay("/oauth/token", 20)
+    with counted(browser.app) as added:
+        assert browser.get(callback).status_code == 504
+    browser.app.provider.knobs.reset()
+    assert added["auth_logins_failed_total{timed_out,callback}"] == 1
+    assert added["auth_provider_request_duration_seconds_count{token,slow}"] == 1
+
+
 def test_a_silent_sign_in_that_needs_the_person_is_no_failure_of_anybodys(
     make_app: MakeApp, new_browser: MakeBrowser
 ) -> None:
