@@ -42,6 +42,8 @@ def wrk(url: str, headers: dict[str, str], seconds: int, core: int, launcher: Se
     if ended.returncode:
         raise RuntimeError(f"wrk failed: {ended.stderr or ended.stdout}")
     summary = json.loads(ended.stdout.splitlines()[-1])
+    if not summary["requests"]:
+        raise RuntimeError(f"Not one request was answered within {seconds} s: the machine is too busy to measure on.")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return Load(
         summary["requests"],
