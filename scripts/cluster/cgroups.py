@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 _SECONDS = 10
+# Of processor time, where others want it too: the pods' processes together are one among all others, unless this says
+# that they are many. In the first version of cgroups, and in the second.
+_WEIGHTS = {"cpu.shares": "16384", "cpu.weight": "1600"}
 
 
 def make(name: str) -> None:
@@ -18,6 +21,9 @@ def make(name: str) -> None:
             # A child begins without any, and takes no process.
             if not (ROOT / "cgroup.controllers").exists() and (hierarchy / setting).exists():
                 (folder / setting).write_text((hierarchy / setting).read_text())
+        for setting, weight in _WEIGHTS.items():
+            if (folder / setting).exists():
+                (folder / setting).write_text(weight)
 
 
 def remove(name: str) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 from browser import Browser, location
 
-SIGNED_IN = 6
+SIGNED_IN = 10
 # Seconds between two requests of one, so that the machine has time for the rest.
 PAUSE = 0.02
 TIMEOUT = 30

@@ -1,0 +1,89 @@
+"""Secrets and certificates change while people use the app: no request is lost, nobody is signed out."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from scripts.certificates import CA
+from tests.cluster.cluster import secret, wait_until
+from tests.cluster.conftest import APP, CLIENT, CLIENT_SECRET, HOST, IDENTITY, KEY, PEOPLE, auth0, pair
+from tests.cluster.load import Load
+from tests.cluster.release import Release
+from tests.servers.identity import Knobs
+
+Visitors = Callable[..., AbstractContextManager[Load]]
+NEW_KEY = "second-" + "fedcba9876543210" * 4
+READ_ANEW = "the keys of sessions were read anew"
+SERIAL = """
+import socket, ssl, sys
+trust = ssl.create_default_context(cafile="/people/ca.pem")
+with trust.wrap_socket(socket.create_connection((sys.argv[1], 8443), 10), server_hostname=sys.argv[2]) as connection:
+    print(connection.getpeercert()["serialNumber"])
+"""
+
+
+def bring(app: Release, keys: str) -> None:
+    """Write the keys into the Secret, and wait until every worker of every pod says that it has them."""
+    workers = 2
+    before = {name: readings(app, name) for name in app.names()}
+    app.cluster.apply(auth0(keys))
+    for name, count in before.items():
+        wait_until(lambda name=name, count=count: readings(app, name) >= count + workers, f"new keys in {name}")  # type: ignore[misc]
+
+
+def readings(app: Release, name: str) -> int:
+    """How often a pod's workers have read new keys."""
+    return app.kubectl("logs", name, "--container=app", "--tail=-1").count(READ_ANEW)
+
+
+def test_the_sessions_key_is_replaced_in_running_pods_and_nobody_is_signed_out(
+    app: Release, visitors: Visitors
+) -> None:
+    pods = app.names()
+    with visitors() as running:
+        for keys in (f"{KEY},{NEW_KEY}", f"{NEW_KEY},{KEY}"):
+            bring(app, keys)
+            # Everybody's session is read, and so moves to the key that writes.
+            running.wait_for(200)
+        bring(app, NEW_KEY)
+        running.wait_for(200)
+    assert running.failures == {}
+    assert running.logins > 0
+    assert app.names() == pods
+
+
+def serials(app: Release) -> set[str]:
+    """Of the certificates that the pods show."""
+    found = [pod["status"]["podIP"] for pod in app.pods()]
+    return {app.cluster.execute(PEOPLE, "visitors", "python", "-c", SERIAL, address, HOST).strip() for address in found}
+
+
+def test_a_new_certificate_is_shown_by_running_pods_and_loses_no_request(
+    app: Release, visitors: Visitors, certificates: CA
+) -> None:
+    pods, before = app.names(), serials(app)
+    with visitors() as running:
+        app.cluster.apply(secret(APP, "app-tls", pair(certificates, HOST, "app-renewed"), "kubernetes.io/tls"))
+        wait_until(lambda: len(after := serials(app)) == 1 and not after & before, "the new certificate in every pod")
+    assert running.failures == {}
+    assert app.names() == pods
+
+
+def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_those_who_are_signed_in(
+    app: Release, visitors: Visitors
+) -> None:
+    with app.cluster.forward(IDENTITY, "deployment/identity", 9444) as port, visitors() as running:
+        knobs = Knobs(f"http://127.0.0.1:{port}")
+        try:
+            knobs.change_clients({"client_id": CLIENT, "client_secret": "another-client-secret"})
+            app.cluster.apply(auth0(client_secret="another-client-secret"))
+            app.kubectl("rollout", "restart", f"deployment/{app.name}")
+            app.settle()
+            signed_in = running.logins
+            wait_until(lambda: running.logins > signed_in, "a sign-in with the new secret")
+        finally:
+            knobs.change_clients({"client_id": CLIENT, "client_secret": CLIENT_SECRET})
+            knobs.close()
+    # From the moment that the provider knows the new one alone, until the pods do too.
+    assert {outcome for outcome in running.failures if not outcome.startswith("sign-in: ")} == set()
+    app.cluster.apply(auth0())
+    app.kubectl("rollout", "restart", f"deployment/{app.name}")
