@@ -87,3 +87,15 @@ def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_tho
     assert {outcome for outcome in running.failures if not outcome.startswith("sign-in: ")} == set()
     app.cluster.apply(auth0())
     app.kubectl("rollout", "restart", f"deployment/{app.name}")
+
+
+def test_another_pod_of_redis_has_the_sessions_of_the_one_before(app: Release, visitors: Visitors) -> None:
+    with visitors(requests=0) as running:
+        app.kubectl("delete", "pod", "auth0-flask-redis-0")
+        app.kubectl("rollout", "status", "statefulset/auth0-flask-redis", "--timeout=120s")
+        # Nobody has become anonymous: that would be 303.
+        running.wait_for(500)
+        signed_in = running.logins
+        wait_until(lambda: running.logins > signed_in, "a sign-in")
+    pages = {outcome.rpartition(": ")[2] for outcome in running.failures if not outcome.startswith("sign-in: ")}
+    assert pages <= {"503"}
