@@ -16,7 +16,7 @@ _SEALED_BYTES = 2 * TOKEN_BYTES + 700
 _COOKIE = "floor"
 
 flask_app = LoopFlask("floor", static_folder=None)
-store = RedisStore(Connection(os.environ["REDIS_URL"], float(os.environ["REDIS_TIMEOUT_SECONDS"])))
+store = RedisStore(Connection(os.environ["REDIS_URL"], 10.0))
 flask_app.on_stop(store.close)
 
 
