@@ -18,14 +18,16 @@ from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".local" / "reports"
-# Suites mostly wait for their servers; two at a time keep two cores busy.
-AT_ONCE = 2
+# Suites mostly wait for their servers; three at a time keep two cores busy.
+AT_ONCE = 3
 # These have a verb of their own, for they need a container engine: scripts/test_compose.py.
 WITH_CONTAINERS = ("image", "compose")
 # This one too, for it needs a cluster: scripts/test_cluster.py.
 ON_A_CLUSTER = "cluster"
-# A suite that takes longer than all others is two, so that two cores share it.
+# A suite that takes longer than all others is two, so that they can run beside each other.
 APART = "integration/auth"
+# Of the rest, those that take minutes.
+LONG = ("browser", "observability")
 
 
 @dataclass
@@ -45,7 +47,7 @@ def suites() -> list[str]:
     names -= {*WITH_CONTAINERS, ON_A_CLUSTER}
     if (tests / APART).exists():
         names.add(APART)
-    return sorted(names, key=lambda name: (name != "unit", not name.startswith("integration"), name != "browser", name))
+    return sorted(names, key=lambda name: (name != "unit", not name.startswith("integration"), name not in LONG, name))
 
 
 def files_of(suite: str) -> list[str]:
