@@ -178,6 +178,20 @@ def test_every_exporter_is_watched_let_in_and_restricted() -> None:
         assert let_in == ports
 
 
+def test_an_exporter_that_hangs_takes_no_pod_out_and_one_that_crashes_hides_no_redis() -> None:
+    objects = render(merged(EMBEDDED, EXPORTED))
+    exporters = {"nginx-metrics", "certificate", "redis-metrics"}
+    probed = {
+        container["name"]: any(f"{kind}Probe" in container for kind in ("startup", "readiness", "liveness"))
+        for workload in ("Deployment", "StatefulSet/redis")
+        for container in objects[workload]["spec"]["template"]["spec"]["containers"]
+    }
+    assert probed == {"app": True, "redis": True} | dict.fromkeys(exporters, False)
+    # Its pod is the only one, and a crash of the exporter makes it not ready.
+    assert objects["StatefulSet/redis"]["spec"]["replicas"] == 1
+    assert objects["Service/redis"]["spec"]["publishNotReadyAddresses"] is True
+
+
 def test_the_certificate_is_asked_for_as_compose_does_it() -> None:
     objects = render(merged(SHOWN, {"metrics": {"certificate": {"enabled": True}}, "host": "other.example.com"}))
     assert objects["ConfigMap/blackbox"]["data"]["blackbox.yml"] == (ROOT / "deploy/blackbox/blackbox.yml").read_text()

@@ -6,21 +6,13 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* An exporter's container, but for its name and arguments. Takes values, port, number, health (a path) and root. */}}
+{{/* An exporter's container, but for its name and arguments. Takes values, port, number and root. */}}
 {{- define "auth0-flask.exporter" -}}
 image: {{ include "auth0-flask.image" (dict "root" .root "image" .values.image) }}
 imagePullPolicy: {{ .values.image.pullPolicy }}
 ports:
   - {name: {{ .port }}, containerPort: {{ .number }}}
-# Of itself: what it asks may be away without the pod being so.
-readinessProbe:
-  httpGet: {port: {{ .port }}, path: {{ .health }}}
-  periodSeconds: 10
-  timeoutSeconds: 5
-livenessProbe:
-  tcpSocket: {port: {{ .port }}}
-  periodSeconds: 30
-  timeoutSeconds: 5
+# No probes: not being ready, or started again, it would take its pod out of service. An alert says that it does not answer.
 securityContext:
   {{- include "auth0-flask.securityContext" .root | nindent 2 }}
 resources:
