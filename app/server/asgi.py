@@ -42,7 +42,7 @@ class ASGI:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._stats.in_flight >= self._concurrency:
-            self._stats.refused += 1
+            self._stats.refused_at_door += 1
             await self._send_all(self._overload_messages(), send)
             return
         self._stats.in_flight += 1

@@ -102,7 +102,7 @@ class Pool:
             return function()
         begun, request.begun = request.begun, True
         if self._outstanding >= self.limit and request.refusable and not begun:
-            self._stats.refused += 1
+            self._stats.refused_at_pool += 1
             raise ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS)
         context = request.gr_context
         if context is not request.context or request.abandoned:

@@ -17,8 +17,10 @@ class Stats:
     """Connections that are open, idle ones among them; counted ten times a second."""
     queued: int = 0
     """Calls that wait for a pool thread."""
-    refused: int = 0
-    """Requests answered with 503 because there were too many."""
+    refused_at_door: int = 0
+    """Requests answered with 503 because too many were in flight; the app has not seen them."""
+    refused_at_pool: int = 0
+    """Requests that the app answered with 503 because too many calls waited for a pool thread."""
     timed_out: int = 0
     """Requests answered with 504 because they took too long."""
     draining: bool = False

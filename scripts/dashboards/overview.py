@@ -137,11 +137,11 @@ DETAILS = Row(
         ),
         TimeSeries(
             "Turned away",
-            "Answered by the server in place of a page: 503 where too many came at once, 504 where a page took too "
-            "long.",
+            "503 where too many came at once: at the door, where they have no route yet, or for want of a thread. 504 "
+            "where one took too long. All but those at the door are answers of a route, and shown there as well.",
             "reqps",
             {
-                "too many at once": rate("server_requests_refused_total{APP}"),
+                "too many, at the {{at}}": rate("server_requests_refused_total{APP}", "at"),
                 "took too long": rate("server_requests_timed_out_total{APP}"),
             },
             limits=[Limit(None, "RequestsRefused")],

@@ -60,10 +60,16 @@ THREADS_BUSY = Metric("server_pool_threads_busy", "gauge", "Threads that a plain
 CALLS_QUEUED = Metric("server_pool_calls_queued", "gauge", "Calls that wait for a thread.")
 CONNECTIONS = Metric("server_connections_open", "gauge", "Connections to the app's own port, idle ones among them.")
 REFUSED = Metric(
-    "server_requests_refused_total", "counter", "Requests answered with 503 because there were too many at once."
+    "server_requests_refused_total",
+    "counter",
+    "Requests answered with 503 because there were too many at once: at the door, where they have no route and no "
+    "duration yet, or for want of a thread, where they have both.",
+    {"at": ("door", "pool")},
 )
 TIMED_OUT = Metric(
-    "server_requests_timed_out_total", "counter", "Requests answered with 504 because they took too long."
+    "server_requests_timed_out_total",
+    "counter",
+    "Requests answered with 504 because they took too long; each has its route and its duration too.",
 )
 LOOP_LAG = Metric(
     "server_event_loop_lag_seconds",

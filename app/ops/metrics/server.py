@@ -21,9 +21,11 @@ class Server:
                 ("connections", declared.CONNECTIONS),
             )
         }
+        refused = registered.counter(declared.REFUSED)
         self._counters = {
-            name: registered.counter(metric)
-            for name, metric in (("refused", declared.REFUSED), ("timed_out", declared.TIMED_OUT))
+            "refused_at_door": refused.labels("door"),
+            "refused_at_pool": refused.labels("pool"),
+            "timed_out": registered.counter(declared.TIMED_OUT),
         }
         self._lag = registered.histogram(declared.LOOP_LAG)
         self._taken = Stats()

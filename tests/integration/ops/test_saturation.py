@@ -1,6 +1,7 @@
 """What the server says of its own load: threads, queue, connections, the loop, and whom it turned away."""
 
 import concurrent.futures
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,10 +16,23 @@ from tests.servers.metrics import Scrape, scrape
 
 HOST = {"Host": "localhost"}
 PAGES = """
-import asyncio, time
+import asyncio, threading, time
 from app.server import on_loop
 
+released = threading.Event()
+
 def init_app(app):
+    @app.get("/hold")
+    def hold():
+        released.wait(20)
+        return ""
+
+    @app.get("/release")
+    @on_loop
+    def release():
+        released.set()
+        return ""
+
     @app.get("/thread/<float:seconds>")
     def in_a_thread(seconds):
         time.sleep(seconds)
@@ -37,17 +51,18 @@ def init_app(app):
 """
 
 
+@contextlib.contextmanager
+def serve(folder: Path, **settings: str) -> Iterator[Gunicorn]:
+    """One worker with PAGES."""
+    (folder / "busy_pages.py").write_text(PAGES)
+    with gunicorn(folder, environment={"APP_PAGES": "busy_pages", **settings}, python_path=[folder]) as running:
+        yield running
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Gunicorn]:
-    """One worker, two threads, three requests at a time, two seconds for each."""
-    (tmp_path / "busy_pages.py").write_text(PAGES)
-    settings = {
-        "APP_PAGES": "busy_pages",
-        "SERVER_THREADS": "2",
-        "SERVER_CONCURRENCY": "3",
-        "SERVER_REQUEST_TIMEOUT_SECONDS": "2",
-    }
-    with gunicorn(tmp_path, environment=settings, python_path=[tmp_path]) as running:
+    """Two threads, three requests at a time, two seconds for each."""
+    with serve(tmp_path, SERVER_THREADS="2", SERVER_CONCURRENCY="3", SERVER_REQUEST_TIMEOUT_SECONDS="2") as running:
         yield running
 
 
@@ -73,6 +88,16 @@ def test_busy_threads_and_waiting_calls_are_told_while_they_are(server: Gunicorn
     until(lambda: busy(scrape(server)), lambda found: found == (2, 0, 0, 0))
 
 
+def answered(server: Gunicorn, status: int) -> float:
+    """How many answers with a status the app has given, by the metric of its routes."""
+    series = scrape(server).series.items()
+    return sum(
+        value
+        for (name, labels), value in series
+        if name == "http_request_duration_seconds_count" and ("status", str(status)) in labels
+    )
+
+
 def test_a_request_too_many_and_one_that_takes_too_long_are_counted(server: Gunicorn) -> None:
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(get, server, "/wait/30.0") for _ in range(3)]
@@ -80,7 +105,22 @@ def test_a_request_too_many_and_one_that_takes_too_long_are_counted(server: Guni
         assert get(server, "/wait/0.0") == 503
         assert {answer.result() for answer in answers} == {504}
     until(lambda: scrape(server).value("server_requests_timed_out_total"), lambda count: count == 3)
-    assert scrape(server).value("server_requests_refused_total") == 1
+    assert scrape(server).value("server_requests_refused_total", at="door") == 1
+    assert scrape(server).value("server_requests_refused_total", at="pool") == 0
+    # The objectives add what the app has not answered to what it has: a 504 is its answer, a 503 at the door is not.
+    assert (answered(server, 504), answered(server, 503)) == (3, 0)
+
+
+def test_a_request_that_gets_no_thread_is_counted_with_its_route(tmp_path: Path) -> None:
+    with serve(tmp_path, SERVER_THREADS="1") as server, concurrent.futures.ThreadPoolExecutor(5) as pool:
+        waiting = [pool.submit(get, server, "/hold") for _ in range(5)]
+        until(lambda: scrape(server).value("server_pool_calls_queued"), lambda count: count == 4)
+        assert get(server, "/hold") == 503
+        assert get(server, "/release") == 200
+        assert {answer.result() for answer in waiting} == {200}
+        until(lambda: scrape(server).value("server_requests_refused_total", at="pool"), lambda count: count == 1)
+        assert scrape(server).value("server_requests_refused_total", at="door") == 0
+        assert answered(server, 503) == 1
 
 
 def test_a_loop_that_is_blocked_is_late(server: Gunicorn) -> None:
@@ -116,4 +156,4 @@ def test_what_was_counted_last_is_told_before_a_worker_ends(server: Gunicorn) ->
     waiting.join()
     server.wait_for("Application startup complete", times=2)
     until(lambda: scrape(server).value("server_worker_ends_total", reason="asked"), lambda count: count == 1)
-    assert scrape(server).value("server_requests_refused_total") == statuses.count(503) > 0
+    assert scrape(server).value("server_requests_refused_total", at="door") == statuses.count(503) > 0

@@ -545,7 +545,7 @@ async def test_a_saturated_pool_refuses_with_the_apps_own_page_and_lets_async_vi
         refused = await client.get("/")
         assert (refused.status, refused.text, refused.header("retry-after")) == (503, "our own page", "1")
         assert app.stats.queued == 4
-        assert app.stats.refused == 1
+        assert (app.stats.refused_at_pool, app.stats.refused_at_door) == (1, 0)
         assert (await client.get("/async")).text == "loop"
         release.set()
         assert [(await task).status for task in tasks] == [200] * 5
