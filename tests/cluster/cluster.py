@@ -16,6 +16,8 @@ import pytest
 from scripts.cluster.node import KUBECTL, node
 
 WAIT_SECONDS = 180
+# On a namespace that the suite has made: in somebody's cluster another may have such a name.
+OWN, OWN_BY = "app.kubernetes.io/managed-by", "auth0-flask-tests"
 Object = dict[str, Any]
 
 
@@ -51,6 +53,19 @@ class Cluster:
         self.kubectl(
             "apply", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         )
+
+    def make_namespaces(self, labels: Mapping[str, str], *names: str) -> None:
+        """Make them. Fails where there is one of that name: it is not the suite's, whose own are deleted before."""
+        if there := self.kubectl("get", "namespace", "--ignore-not-found", "--output=name", *names).split():
+            pytest.fail(f"The cluster has {', '.join(there)}, which these tests did not make: use another cluster.")
+        metadata = {"labels": {**labels, OWN: OWN_BY}}
+        self.apply(
+            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **metadata}} for name in names)
+        )
+
+    def delete_own_namespaces(self, *only: str) -> None:
+        """Delete those that the suite has made, and nobody else's, and wait until they are gone."""
+        self.kubectl("delete", "namespace", f"--selector={OWN}={OWN_BY}", "--wait", *only)
 
     def get(self, namespace: str, *what: str) -> Object:
         """An object, or a list of them."""

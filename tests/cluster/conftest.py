@@ -53,20 +53,14 @@ def kubernetes(images: Images) -> Iterator[Cluster]:
     """The cluster with our images, and empty namespaces, which are gone afterwards."""
     with cluster() as running:
         running.load(images.archive)
-        delete = ["delete", "namespace", "--ignore-not-found", "--wait", *NAMESPACES]
-        running.kubectl(*delete)
+        running.delete_own_namespaces()
         try:
-            running.apply(
-                *(
-                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
-                    for name in NAMESPACES
-                )
-            )
+            running.make_namespaces(RESTRICTED, *NAMESPACES)
             yield running
         finally:
             # A node of one's own goes with all that is in it.
             if "KUBECONFIG" in os.environ:
-                running.kubectl(*delete)
+                running.delete_own_namespaces()
 
 
 @pytest.fixture(scope="session")

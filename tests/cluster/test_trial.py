@@ -26,10 +26,9 @@ def trial(kubernetes: Cluster, images: Images, tmp_path_factory: pytest.TempPath
         "redis": {"embedded": {"image": {"repository": "auth0-flask-redis", "tag": images.tag}}},
         "replicaCount": 1,
     }
-    kubernetes.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    kubernetes.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
+    kubernetes.make_namespaces(RESTRICTED, NAMESPACE)
     yield Release(kubernetes, NAMESPACE, values, tmp_path_factory.mktemp("helm3"), "helm3")
-    kubernetes.kubectl("delete", "namespace", NAMESPACE)
+    kubernetes.delete_own_namespaces(f"--field-selector=metadata.name={NAMESPACE}")
 
 
 def test_a_trial_keeps_what_the_chart_has_made_over_upgrades_and_says_what_is_missing(trial: Release) -> None:
