@@ -157,6 +157,8 @@ def test_every_exporter_is_watched_let_in_and_restricted() -> None:
         monitor = objects[f"PodMonitor{suffix}"]["spec"]
         assert {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]} == ports
         assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        # Two releases in one namespace are two jobs.
+        assert pod["metadata"]["labels"][monitor["jobLabel"]] == "release"
         exporters = [
             container
             for container in pod["spec"]["containers"]
