@@ -9,6 +9,12 @@ from tests.chart.conftest import Refused, merged, template, values_of
 from tests.chart.test_values import CERTIFIED, CREATED, EMBEDDED, GATEWAY, INGRESS, LOAD_BALANCER, REDIS, STORED
 
 Refuse = Callable[[Mapping[str, Any]], str]
+# What may be named in extraEnv: files of a volume of one's own.
+FILES = {
+    "extraEnv": [
+        {"name": f"{name}_FILE", "value": "/run/own/file"} for name in ("AUTH0_PROXY_URL", "OTEL_EXPORTER_OTLP_HEADERS")
+    ]
+}
 CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ({}, "auth0.domain", "", "auth0.domain is missing: write your tenant's domain"),
     ({}, "auth0.existingSecret", "", "auth0.existingSecret is missing: make a Secret"),
@@ -24,10 +30,16 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ),
     (CREATED, "auth0.keys.proxyUrl", "proxy", "auth0.keys.proxyUrl are keys of a Secret of yours"),
     (
-        {},
+        FILES,
         "extraEnv",
         [{"name": "AUTH0_PROXY_URL", "value": "http://user:password@proxy:3128"}],
-        "extraEnv has AUTH0_PROXY_URL: secrets are mounted as files",
+        "extraEnv has AUTH0_PROXY_URL, which may hold a password: mount it by extraVolumes",
+    ),
+    (
+        FILES,
+        "extraEnv",
+        [{"name": "OTEL_EXPORTER_OTLP_HEADERS", "value": "authorization=Bearer%20token"}],
+        "write its path in extraEnv as OTEL_EXPORTER_OTLP_HEADERS_FILE",
     ),
     ({}, "auth0.createSecret.clientSecret", "x", "auth0.createSecret has a secret in plain values"),
     ({}, "auth0.createSecret.secret", "s" * 32, "auth0.createSecret has a secret in plain values"),
@@ -77,6 +89,12 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         "settings.AUTH0_CLIENT_SECRET",
         "x",
         "at '/settings': additional properties 'AUTH0_CLIENT_SECRET' not allowed",
+    ),
+    (
+        {},
+        "settings.OTEL_EXPORTER_OTLP_HEADERS",
+        "authorization=Bearer%20token",
+        "at '/settings': additional properties 'OTEL_EXPORTER_OTLP_HEADERS' not allowed",
     ),
     (
         {},

@@ -49,9 +49,13 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- end -}}
 {{- end -}}
 
-{{- $secrets := list "AUTH0_CLIENT_SECRET" "AUTH0_CLIENT_ASSERTION_KEY" "AUTH0_PROXY_URL" "AUTH0_SECRET" "REDIS_URL" -}}
+{{- $files := list "AUTH0_CLIENT_SECRET" "AUTH0_CLIENT_ASSERTION_KEY" "AUTH0_SECRET" "REDIS_URL" -}}
+{{- /* Their files may be of a volume of one's own. */}}
+{{- $values := list "AUTH0_PROXY_URL" "OTEL_EXPORTER_OTLP_HEADERS" -}}
 {{- range $v.extraEnv -}}
-{{- if has (trimSuffix "_FILE" .name) $secrets -}}
+{{- if has .name $values -}}
+{{- $no = append $no (printf "extraEnv has %s, which may hold a password: mount it by extraVolumes, and write its path in extraEnv as %s_FILE" .name .name) -}}
+{{- else if has (trimSuffix "_FILE" .name) $files -}}
 {{- $no = append $no (printf "extraEnv has %s: secrets are mounted as files; see auth0.existingSecret and redis.existingSecret" .name) -}}
 {{- end -}}
 {{- end -}}
