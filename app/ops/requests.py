@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
 
+from app.server import ON_BEGIN, OnBegin
 from app.web import id_of, trace_id_of
 
 from .logs import LineRecord
@@ -29,9 +30,11 @@ def logged_path(path: str) -> str:
 
 
 class Requests:
-    """WSGI middleware that times every request, from before its session is read to when its status is certain.
+    """WSGI middleware that times every request, from before its session is read to when its answer begins.
 
-    Not hooks of Flask's: the session is written after the last of them, and where that fails the answer is another.
+    Not hooks of Flask's: the session is written after the last of them, and where that fails the answer is another. So
+    it is where a stream fails before its first byte, which only the server knows. A server that is not ours
+    (`flask run`, the test client) does not tell: what the app answers counts there.
     """
 
     def __init__(self, app: "WSGIApplication", metrics: RequestMetrics) -> None:
@@ -41,28 +44,34 @@ class Requests:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, and record it once."""
         started = time.perf_counter()
+        current: Request | None = None
         recorded = False
 
         def record(status: int) -> None:
             nonlocal recorded
             recorded = True
-            self._record(environ, status, time.perf_counter() - started)
+            self._record(environ, current or Request(environ), status, time.perf_counter() - started)
+
+        on_begin: OnBegin | None = environ.get(ON_BEGIN)
+        if on_begin is not None:
+            on_begin.append(record)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            record(int(status[:3]))
+            nonlocal current
+            # Flask puts its request there. When the answer begins it has forgotten it already, and the route with it.
+            current = environ.get("werkzeug.request")
+            if on_begin is None:
+                record(int(status[:3]))
             return start_response(status, headers, exc_info)
 
         try:
             return self._app(environ, start)
-        except BaseException as error:
-            # Also the end of a request whose error page hangs, which the server answers.
-            if not recorded:
-                record(getattr(error, "code", None) or 500)
+        except BaseException:
+            if on_begin is None and not recorded:
+                record(500)
             raise
 
-    def _record(self, environ: "WSGIEnvironment", status: int, seconds: float) -> None:
-        # Flask puts its request there. When an error gets here it has forgotten it already, and the route with it.
-        current: Request = environ.get("werkzeug.request") or Request(environ)
+    def _record(self, environ: "WSGIEnvironment", current: Request, status: int, seconds: float) -> None:
         self._metrics.observe(current, status, seconds)
         if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
             line = _record(

@@ -29,7 +29,7 @@ from opentelemetry.semconv.attributes import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.auth import events as auth
-from app.server import LoopFlask
+from app.server import ON_BEGIN, LoopFlask
 from app.sessions import events as sessions
 from app.settings import Settings
 from app.web import id_of, trace_id_of
@@ -115,24 +115,26 @@ class ServerSpans:
         if tracer is None or environ.get("PATH_INFO", "").startswith(_PROBES):
             return self._app(environ, start_response)
         span = _begun(tracer, environ)
+        answer = _Answer(span)
+        # There is a tracer under our server only, which alone knows the status.
+        environ[ON_BEGIN].append(answer.begins)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            _answered(span, environ, int(status[:3]))
+            _matched(span, environ)
             return start_response(status, headers, exc_info)
 
         token = attach(trace.set_span_in_context(span))
         try:
             body = self._app(environ, start)
-        except BaseException as error:
-            _failed(span, type(error).__name__)
-            span.end()
+        except BaseException:
+            answer.ends()
             raise
         finally:
             detach(token)
         if isinstance(body, list | tuple):
-            span.end()
+            answer.ends()
             return body
-        return _UntilClosed(body, span)
+        return _UntilClosed(body, answer)
 
 
 class ClientSpans:
@@ -166,12 +168,37 @@ class ClientSpans:
         span.end(end)
 
 
-class _UntilClosed:
-    """The body of an answer that streams: its span ends with it."""
+class _Answer:
+    """Ends the span of a request whose answer has begun and has no more to come.
 
-    def __init__(self, body: Iterable[bytes], span: trace.Span) -> None:
-        self._body = body
+    Of these the latter may be first: a body that is there in full, a stream that fails before its first byte.
+    """
+
+    def __init__(self, span: trace.Span) -> None:
         self._span = span
+        self._begun = self._over = False
+
+    def begins(self, status: int) -> None:
+        if self._span.is_recording():
+            self._span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, status)
+            if status >= 500:
+                _failed(self._span, str(status))
+        self._begun = True
+        if self._over:
+            self._span.end()
+
+    def ends(self) -> None:
+        self._over = True
+        if self._begun:
+            self._span.end()
+
+
+class _UntilClosed:
+    """The body of an answer that streams, which ends with it."""
+
+    def __init__(self, body: Iterable[bytes], answer: _Answer) -> None:
+        self._body = body
+        self._answer = answer
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)
@@ -182,7 +209,7 @@ class _UntilClosed:
             if close is not None:
                 close()
         finally:
-            self._span.end()
+            self._answer.ends()
 
 
 def _begun(tracer: trace.Tracer, environ: "WSGIEnvironment") -> trace.Span:
@@ -211,18 +238,13 @@ def _begun(tracer: trace.Tracer, environ: "WSGIEnvironment") -> trace.Span:
     return span
 
 
-def _answered(span: trace.Span, environ: "WSGIEnvironment", status: int) -> None:
-    if not span.is_recording():
-        return
+def _matched(span: trace.Span, environ: "WSGIEnvironment") -> None:
     # Flask puts its request there.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    if rule is not None:
+    if rule is not None and span.is_recording():
         span.set_attribute(http_attributes.HTTP_ROUTE, rule.rule)
         method = environ["REQUEST_METHOD"]
         span.update_name(f"{method if method in _METHODS else 'HTTP'} {rule.rule}")
-    span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, status)
-    if status >= 500:
-        _failed(span, str(status))
 
 
 def _failed(span: trace.Span, kind: str) -> None:

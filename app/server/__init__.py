@@ -2,8 +2,9 @@
 
 from .asgi import ASGI
 from .bridge import await_
+from .exchange import ON_BEGIN, OnBegin
 from .flask import LoopFlask, on_loop
 from .preset import PRESET, Preset
 from .stats import Stats
 
-__all__ = ["ASGI", "PRESET", "LoopFlask", "Preset", "Stats", "await_", "on_loop"]
+__all__ = ["ASGI", "ON_BEGIN", "PRESET", "LoopFlask", "OnBegin", "Preset", "Stats", "await_", "on_loop"]

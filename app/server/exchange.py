@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[str, str]]
+OnBegin = list[Callable[[int], object]]
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"] | tuple[None, None, None]
 
 log = logging.getLogger(__name__)
+ON_BEGIN = "app.server.on_begin"
+"""The key, in the WSGI environment, of an `OnBegin`: functions that are called once, with the status, as the answer
+begins. What `start_response` was given may still be replaced before that. Other servers have no such key.
+"""
 # What uvicorn would refuse after it has begun to answer, or cannot be encoded.
 _ILLEGAL = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 # RFC 9110, 5.6.2, in lower case.
@@ -50,6 +55,7 @@ class Exchange:
         "_body",
         "_environ",
         "_headers",
+        "_on_begin",
         "_on_first_byte",
         "_place",
         "_pool",
@@ -77,6 +83,8 @@ class Exchange:
         self._status = 0
         self._headers: Headers = []
         self._place = environ[PRESET] = Place()
+        self._on_begin: OnBegin = []
+        environ[ON_BEGIN] = self._on_begin
         self._sent = False
 
     def run(self, application: "WSGIApplication") -> None:
@@ -200,6 +208,9 @@ class Exchange:
     def _begin(self) -> Headers:
         if not self._status:
             raise RuntimeError("The application returned without calling start_response().")
+        # Taken out, lest they and the environment hold each other.
+        while self._on_begin:
+            self._on_begin.pop()(self._status)
         self._sent = True
         self._on_first_byte()
         headers = self._headers

@@ -14,9 +14,6 @@ ERROR_PAGE_SECONDS = 5.0
 class Overdue(BaseException):
     """The app's error page hangs as well. Not an Exception, lest it be handled by another one."""
 
-    code = 504
-    """What it is answered with."""
-
 
 class TimeLimit:
     """Interrupts a request that has not begun to answer after `seconds`, and ends it if its error page hangs too."""

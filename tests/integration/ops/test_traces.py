@@ -26,6 +26,7 @@ CLIENT = httpx.Client(headers=HOST, limits=httpx.Limits(max_keepalive_connection
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_SAMPLED = PARENT.replace("0af7", "0af8").removesuffix("1") + "0"
 PAGES = """
+    import sys
     import time
     from flask import Response, abort
 
@@ -35,6 +36,8 @@ PAGES = """
         app.add_url_rule("/bug", view_func=bug)
         app.add_url_rule("/away", view_func=away)
         app.add_url_rule("/stream", view_func=stream)
+        app.add_url_rule("/breaks", view_func=breaks)
+        app.add_url_rule("/leaves", view_func=leaves)
 
     async def home():
         return ""
@@ -54,6 +57,15 @@ PAGES = """
             time.sleep(0.5)
             yield "last"
         return Response(parts())
+
+    def breaks():
+        def parts():
+            raise RuntimeError("marked-detail")
+            yield ""
+        return Response(parts())
+
+    async def leaves():
+        sys.exit("marked-detail")
 """
 FAST = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 # No batch is due before the end.
@@ -138,6 +150,17 @@ def test_an_answer_that_is_the_servers_fault_is_a_failed_span_without_the_messag
         str(status),
         status,
     )
+    assert b"marked-detail" not in b"".join(collecting.bodies)
+
+
+@pytest.mark.parametrize(("path", "name"), [("/breaks", "GET /breaks"), ("/leaves", "GET")])
+def test_an_answer_that_the_server_has_to_make_is_a_failed_span_too(
+    traced: Gunicorn, collecting: Collector, path: str, name: str
+) -> None:
+    before = len(collecting.spans)
+    assert CLIENT.get(traced.url + path).status_code == 500
+    span = collecting.wait_for(lambda spans: len(spans) > before)[before]
+    assert (span.name, span.failed, span.attributes["http.response.status_code"]) == (name, True, 500)
     assert b"marked-detail" not in b"".join(collecting.bodies)
 
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from app.server import LoopFlask
 from app.server.limit import Overdue
 from app.settings import Settings
 from tests.unit.browsing import client_of
+from tests.unit.server.client import on_a_loop, served
 
 
 @pytest.fixture
@@ -132,19 +135,88 @@ def test_ten_thousand_paths_and_methods_of_a_stranger_are_a_handful_of_series(ap
     assert len(found) <= 8
 
 
-def test_a_request_whose_end_the_server_has_to_answer_is_one_line_and_one_count(
-    app: LoopFlask, lines: list[dict[str, Any]]
-) -> None:
-    """As where its error page hangs, too: what comes out of the app then is no answer."""
+class Odd(Exception):
+    """As some libraries', whose code is a text."""
+
+    code = "E42"
+
+
+@pytest.fixture
+def failing(variables: dict[str, str]) -> LoopFlask:
+    """An app whose answers the server replaces, or has to make."""
+    local = variables | {"AUTH0_REDIRECT_URI": "https://localhost:8443/callback"}
+    app = create_app(Settings.model_validate({name.lower(): value for name, value in local.items()}))
+    app.config.update(SERVER_REQUEST_TIMEOUT_SECONDS=0.05, PROPAGATE_EXCEPTIONS=True)
+    never = threading.Event()
+
+    @app.get("/breaks")
+    def breaks() -> Response:
+        def generate() -> Iterator[str]:
+            raise LookupError
+            yield ""
+
+        return Response(generate())
+
+    @app.get("/late")
+    def late() -> Response:
+        def generate() -> Iterator[str]:
+            never.wait(0.5)
+            yield "late"
+
+        return Response(generate())
+
+    @app.get("/header")
+    async def header() -> Response:
+        return Response(headers={"X-Name": "snow \u2603"})
 
     @app.get("/hung/<what>")
     async def hung(what: str) -> str:
         raise Overdue("The error page took too long as well.")
 
-    with pytest.raises(Overdue):
-        client_of(app).get("/hung/one%3Fcode=marked", headers={"X-Request-ID": "marked-by-a-stranger"})
+    @app.get("/exit")
+    def leave() -> str:
+        sys.exit("a text")
+
+    @app.get("/odd")
+    async def odd() -> str:
+        raise Odd
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "status"),
+    [
+        ("/breaks", "/breaks", 500),
+        ("/late", "/late", 504),
+        ("/header", "/header", 500),
+        # Nothing of what was asked is known any more when such an end gets there.
+        ("/hung/one%3Fcode=marked", "unmatched", 504),
+        ("/exit", "unmatched", 500),
+        ("/odd", "unmatched", 500),
+    ],
+)
+def test_an_answer_that_the_server_makes_is_one_line_and_one_count_of_what_was_sent(
+    failing: LoopFlask, lines: list[dict[str, Any]], path: str, rule: str, status: int
+) -> None:
+    @on_a_loop
+    async def ask() -> None:
+        async with served(failing) as client:
+            assert (await client.get(path, [(b"x-request-id", b"marked-by-a-stranger")])).status == status
+
+    ask()
     [line] = lines
-    assert (line["path"], line["status"]) == ("/hung/one", 504)
+    assert (line["path"], line["status"]) == (path.partition("%3F")[0], status)
     assert len(line["request_id"]) == len(line["trace_id"]) == 32
     assert "marked" not in json.dumps(line)
-    assert counts(app) == {("GET", "unmatched", "504"): 1}
+    assert counts(failing) == {("GET", rule, str(status)): 1}
+
+
+@pytest.mark.parametrize(("path", "error"), [("/exit", SystemExit), ("/odd", Odd)])
+def test_what_another_server_has_to_answer_is_a_500(
+    failing: LoopFlask, lines: list[dict[str, Any]], path: str, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        client_of(failing).get(path)
+    assert [line["status"] for line in lines] == [500]
+    assert [status for _, _, status in counts(failing)] == ["500"]

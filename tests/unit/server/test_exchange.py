@@ -14,7 +14,7 @@ import flask as flask_
 import pytest
 from flask import Response, abort, request
 
-from app.server import PRESET, LoopFlask, Preset
+from app.server import ON_BEGIN, PRESET, LoopFlask, OnBegin, Preset
 from tests.unit.server.client import Client, make, on_a_loop, served, until
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -141,6 +141,54 @@ def test_a_header_that_http_does_not_allow_is_a_500_and_not_a_broken_answer(head
         assert (response.status, response.body) == (500, b"Internal Server Error")
 
     all_of(plain(headers=[header]), scenario)
+
+
+@pytest.mark.parametrize("kind", ["whole", "streamed", "written", "breaks", "header", "length", "raises", "silent"])
+def test_who_wants_to_know_is_told_the_status_that_is_sent_and_once(kind: str) -> None:
+    told: list[int] = []
+    waiting: list[OnBegin] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[ON_BEGIN].append(told.append)
+        waiting.append(environ[ON_BEGIN])
+        if kind == "raises":
+            raise LookupError
+        if kind == "silent":
+            return []
+        given = {"header": [("X-Name", "snow \u2603")], "length": [("Content-Length", "1")]}
+        write = start_response("201 Created", given.get(kind, []))
+        if kind == "written":
+            write(b"one")
+        if kind == "breaks":
+            return map(bytes.decode, [b"\xff"])  # type: ignore[arg-type]
+        assert told == ([201] if kind == "written" else [])
+        return iter([b"one", b"two"]) if kind == "streamed" else [b"two"]
+
+    async def scenario(client: Client) -> None:
+        response = await client.get("/")
+        assert told == [response.status]
+        # Nothing is left that would hold the environment, which holds it.
+        assert waiting == [[]]
+        assert response.status == (201 if kind in ("whole", "streamed", "written") else 500)
+
+    all_of(raw(application), scenario)
+
+
+@on_a_loop
+async def test_one_who_is_told_and_fails_makes_it_a_500_that_the_others_are_told() -> None:
+    told: list[int] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def fail(status: int) -> None:
+            raise LookupError
+
+        environ[ON_BEGIN] += [told.append, fail]
+        start_response("200 OK", [])
+        return [b"body"]
+
+    async with served(raw(application)) as client:
+        assert (await client.get("/")).status == 500
+    assert told == [500]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
