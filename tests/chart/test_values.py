@@ -326,7 +326,7 @@ def test_the_links_to_the_runbook_lead_to_where_the_repository_is_to_be_read() -
     text = json.dumps(render(documented))
     assert f'runbook_url": "{link}' in text
     assert "externalLabels" not in text
-    assert link in render(documented)["ConfigMap/dashboard-overview"]["data"]["overview.json"]
+    assert link in render(documented)["ConfigMap/dashboard-overview"]["data"]["auth0-flask-overview.json"]
     assert "${documentation}" not in text
     assert set(differences(render(SHOWN), render(SHOWN))) == set()
 
