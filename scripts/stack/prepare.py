@@ -29,9 +29,11 @@ APP_COMMANDS = (
 REDIS_ADDRESSES = ("rediss://redis:6379", "rediss://exporter@redis:6379")
 # What redis_exporter sends, beside what shows commands with their keys.
 EXPORTER_COMMANDS = "resetchannels -@all +ping +info +slowlog|len +latency|latest"
-# How the app may prove to Auth0 who it is; it says itself what is missing.
+# How the app may prove to Auth0, to a proxy and to a collector of traces who it is; it says itself what is missing.
 CREDENTIALS = (
     "AUTH0_CLIENT_SECRET",
+    "AUTH0_PROXY_URL",
+    "OTEL_EXPORTER_OTLP_HEADERS",
     "AUTH0_CLIENT_ASSERTION_KEY",
     "AUTH0_CLIENT_CERTIFICATE",
     "AUTH0_CLIENT_CERTIFICATE_KEY",
@@ -140,8 +142,7 @@ class Preparation:
     def _app(self, local: CA, redis: CA, password: str) -> None:
         with _given_to_services(self._stack / "app") as put:
             for name in CREDENTIALS:
-                if value := self._setting(name):
-                    put(name.lower(), value)
+                put(name.lower(), self._setting(name))
             put("auth0_secret", self._setting("AUTH0_SECRET") or self._kept("auth0_secret"))
             put("redis_url", f"rediss://flask:{password}@redis:6379/0")
             put("redis-ca.pem", redis.path.read_text())
@@ -160,8 +161,7 @@ class Preparation:
     def _alertmanager(self) -> None:
         with _given_to_services(self._stack / "alertmanager") as put:
             for name in ("page", "ticket"):
-                if address := self._file(f"alertmanager_{name}"):
-                    put(name, address)
+                put(name, self._file(f"alertmanager_{name}"))
 
     def _setting(self, name: str) -> str:
         """What a file that is given holds, else what stands in the .env file."""
@@ -181,11 +181,14 @@ class Preparation:
 
 @contextlib.contextmanager
 def _given_to_services(folder: Path) -> Iterator[Callable[[str, str], None]]:
-    """Yield what puts a text into a file of *folder*, which the services' group may read."""
+    """Yield what puts a text into a file of *folder*, which the services' group may read; no text, no file."""
 
     def put(name: str, text: str) -> None:
         path = folder / name
-        if not path.exists() or path.read_text() != text:
+        if not text:
+            # Of an earlier run, when there was one.
+            path.unlink(missing_ok=True)
+        elif not path.exists() or path.read_text() != text:
             _write(path, text)
 
     yield put

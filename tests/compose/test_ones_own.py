@@ -22,6 +22,7 @@ SERVICES = ("nginx", "app-1", "app-2", "redis")
 # Where the tenant is for the app, in place of a name on the internet.
 TENANT = "tenant"
 TUNNEL_PORT = "9080"
+PROXY_URL = f"http://{TENANT}:{TUNNEL_PORT}"
 CLIENT = "local-client"
 CLIENT_SECRET = "local-secret-for-demonstrations-only"
 APP_SECRET = secrets.token_hex(64)
@@ -53,7 +54,7 @@ def own(
         "AUTH0_CLIENT_SECRET_FILE": "secrets/client_secret",
         "AUTH0_SECRET": APP_SECRET,
         "AUTH0_REDIRECT_URI": f"https://localhost:{ports['HTTPS_PORT']}/callback",
-        "AUTH0_PROXY_URL": f"http://{TENANT}:{TUNNEL_PORT}",
+        "AUTH0_PROXY_URL": PROXY_URL,
         "TLS_CERTIFICATE": certificate,
         "TLS_KEY": key,
         "COMPOSE_PROFILES": "none",
@@ -121,8 +122,9 @@ def test_with_a_tenant_of_ones_own_there_is_no_provider_and_people_sign_in_there
         somebody.sign_in_at_the_app()
     # What was given as a value and what was given as a file are files both, and nothing that the engine shows.
     read = "import pathlib, sys; print(*[pathlib.Path('/run/secrets', name).read_text() for name in sys.argv[1:]])"
-    found = own.docker("exec", own.container("app-1"), "python", "-c", read, "auth0_client_secret", "auth0_secret")
-    assert found.split() == [CLIENT_SECRET, APP_SECRET]
+    given = {"auth0_client_secret": CLIENT_SECRET, "auth0_secret": APP_SECRET, "auth0_proxy_url": PROXY_URL}
+    found = own.docker("exec", own.container("app-1"), "python", "-c", read, *given)
+    assert found.split() == [*given.values()]
     shown = "".join(json.dumps(own.inspect(service)) for service in (*SERVICES, "init"))
     assert not [secret for secret in found.split() if secret in shown]
 

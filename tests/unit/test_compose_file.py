@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import yaml
+
 from app.settings import Settings
-from scripts.stack.prepare import APP_COMMANDS
+from scripts.stack.prepare import APP_COMMANDS, CREDENTIALS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -43,6 +45,20 @@ def test_every_setting_of_the_app_is_passed_on_or_decided() -> None:
     passed_on = {name for name, value in given.items() if re.search(rf"\$\{{{name}(_FILE)?[:}}]", value)}
     assert given.keys() - {"SSL_CERT_FILE", "SSL_CERT"} == {name.upper() for name in Settings.model_fields}
     assert passed_on == given.keys() - {"SSL_CERT_FILE", "SSL_CERT"} - DECIDED.keys()
+
+
+def test_the_apps_secrets_are_files_and_stand_in_no_containers_environment() -> None:
+    secret = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert {"AUTH0_CLIENT_SECRET", "AUTH0_PROXY_URL", "OTEL_EXPORTER_OTLP_HEADERS"} <= secret
+    services = yaml.safe_load(COMPOSE)["services"]
+    for service in services.values():
+        assert not secret & service.get("environment", {}).keys()
+    environment = services["app-1"]["environment"]
+    for name in secret:
+        # The path alone, of the secret that init makes a file of; nothing where nothing is set.
+        path = re.escape(f"/run/secrets/{name.lower()}")
+        assert re.sub(rf"\$\{{{name}(_FILE)?:\+{path}\}}", "", environment[f"{name}_FILE"]) in ("", path)
+    assert {name.lower() for name in CREDENTIALS} <= set(services["init"]["secrets"])
 
 
 def test_every_variable_of_the_file_is_documented() -> None:

@@ -6,9 +6,32 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.certificates import authority
 from scripts.stack import prepare
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_what_is_not_given_any_more_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alerts would go on to an address that somebody has taken away; a secret would stay for whoever may read it."""
+    monkeypatch.setattr(prepare, "USER", os.getegid())
+    for name in ("given", "stack", "stack/alertmanager", "stack/app", "stack/authority"):
+        (tmp_path / name).mkdir()
+    redis, local = (authority(tmp_path / name) for name in ("redis", "local"))
+    found = []
+    for value in ("https://proxy.example.com/once", ""):
+        for name in ("alertmanager_page", "auth0_client_secret"):
+            (tmp_path / "given" / name).write_text(value)
+        (tmp_path / "given" / "dotenv").write_text(f"AUTH0_PROXY_URL={value}\nOTEL_EXPORTER_OTLP_HEADERS={value}\n")
+        run = prepare.Preparation(tmp_path / "stack", tmp_path / "given", "https://localhost/callback")
+        run._alertmanager()
+        run._app(local, redis, "password")
+        found.append(
+            {path.name for folder in ("alertmanager", "app") for path in (tmp_path / "stack" / folder).iterdir()}
+        )
+    always = {"auth0_secret", "redis_url", "redis-ca.pem", "authority.pem"}
+    once = {"page", "auth0_client_secret", "auth0_proxy_url", "otel_exporter_otlp_headers"}
+    assert found == [always | once, always]
 
 
 def test_alertmanager_is_given_the_addresses_where_its_configuration_looks_for_them(
