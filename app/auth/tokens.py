@@ -161,8 +161,8 @@ class TokenClient(ProviderClient):
         state = await self._state()
         known = self._renewed_here.get(session, state)
         if known.get("renewed", 0) > state.get("renewed", 0):
-            # In cookies what another request has renewed is not to be seen; each that waited takes it along.
-            await self._state_store.set(self._state_identifier, known)
+            # What another request has renewed is not to be seen in cookies, nor in a Redis that has not taken it.
+            await self._keep(session, state, known)
             state = known
         found = self._found(state, audience, wanted)
         if good_for(found) > self._margin:
@@ -173,16 +173,22 @@ class TokenClient(ProviderClient):
         if not state.get("refresh_token"):
             raise AccessTokenError(AccessTokenErrorCode.MISSING_REFRESH_TOKEN, "The refresh token was refused before.")
         answer = await self._asked(session, state, audience, wanted)
-        state = renewed(state, answer, audience, wanted)
-        await self._state_store.set(self._state_identifier, state)
-        if not sessions.shared():
-            _remember(self._renewed_here, session, state)
-        if not await sessions.save():
-            # A logout came first, and does not know of this one.
-            if self._revoke and answer.get("refresh_token"):
-                self._revoke_soon(answer["refresh_token"], state.get("domain") or self._domain)
-            _end()
+        await self._keep(session, state, renewed(state, answer, audience, wanted))
         return str(answer["access_token"])
+
+    async def _keep(self, session: str, before: dict[str, Any], state: dict[str, Any]) -> None:
+        await self._state_store.set(self._state_identifier, state)
+        # If Redis does not take it now, the next request of the session brings it: the refresh token before this one
+        # is used up.
+        _remember(self._renewed_here, session, state)
+        stored = await sessions.save()
+        if sessions.shared():
+            self._renewed_here.pop(session, None)
+        if not stored:
+            # A logout came first, and does not know of this one.
+            if self._revoke and state.get("refresh_token") != before.get("refresh_token"):
+                self._revoke_soon(state["refresh_token"], state.get("domain") or self._domain)
+            _end()
 
     async def _asked(
         self, session: str, state: dict[str, Any], audience: str | None, wanted: str | None

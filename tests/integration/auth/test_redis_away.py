@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.browser import AppBrowser, heading_of, lines, until
-from tests.integration.conftest import MakeBrowser
+from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location
 from tests.servers.app import ServedApp, allow, app
 from tests.servers.identity import IdentityProvider
@@ -205,3 +205,35 @@ def test_redis_that_is_emptied_signs_everybody_out_and_no_more(browser: AppBrows
     own_redis.client.flushall()
     assert browser.user is None
     assert heading_of(browser.sign_in_as()) == HELLO
+
+
+@pytest.mark.parametrize("backend", ["redis"])
+def test_a_renewed_token_that_redis_does_not_take_is_brought_by_the_next_request(
+    make_app: MakeApp, new_browser: MakeBrowser
+) -> None:
+    """The provider has answered: who came with the refresh token before would have it end them all."""
+    app = make_app(AUTH0_SCOPE="openid profile email offline_access")
+    assert app.redis is not None
+    knobs = app.provider.knobs
+    browser = new_browser(app)
+    # Less than AUTH0_TOKEN_MARGIN_SECONDS, so that each of these is renewed when it is asked for.
+    knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    before = knobs.counters()["/oauth/token"]
+    knobs.delay("/oauth/token", 2)
+    with ThreadPoolExecutor(1) as pool:
+        renewal = pool.submit(browser.get, "/tests/token")
+        until(lambda: knobs.counters()["/oauth/token"], lambda calls: calls == before + 1)
+        take_away(app.redis, "refusing")
+        browser.failed(renewal.result(60), 503, AWAY)
+    bring_back(app, app.redis)
+    knobs.delay("/oauth/token", 0)
+    knobs.access_token_lifetime(3600)
+    renewed = browser.get("/tests/token")
+    assert renewed.status_code == 200, renewed.text
+    again = browser.get("/tests/token").json()["token"]
+    browser.secrets |= {renewed.json()["token"], again}
+    assert again == renewed.json()["token"]
+    state = browser.get("/tests/session").json()["session"]
+    browser.secrets |= {state["refresh_token"], state["id_token"]}
+    assert again in [tokens["access_token"] for tokens in state["token_sets"]], "Redis has it now"
