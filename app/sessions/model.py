@@ -1,5 +1,6 @@
 """The session object, its form as bytes, and the errors of this room."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ class Session(ServerSideSession):
     """Whether it was ended by this request, so its cookie goes."""
     announced = False
     """Whether the browser has its id."""
+    saving: asyncio.Lock | None = None
+    """Held while it is written, once that has begun: what a request gave up goes on beside its error page."""
     used_at = 0
     """When it was last used (Unix seconds), where the store does not know that itself."""
 

@@ -70,7 +70,7 @@ class RedisSessions(ServerSideSessionInterface):
         """
         if session.accessed:
             vary_by_cookie(response)
-        if session.modified:
+        if session.modified or session.saving is not None:
             await_(self.save(session))
         if session.stored:
             if not session.announced:
@@ -93,18 +93,16 @@ class RedisSessions(ServerSideSessionInterface):
         :returns: False if it has ended meanwhile. Nothing is written then, and it is empty.
         :raises StoreUnavailable: Redis does not take it.
         """
-        if not session.modified:
-            return True
-        # Once only: the error page that a failure ends in saves the session as well.
-        session.modified = False
-        if not session:
-            await self._empty(session)
-            return True
-        if await self._written(session):
-            return True
-        log.info("session not written: it ended while a request that changed it was running")
-        session.end(self._new_sid())
-        return False
+        if session.saving is None:
+            if not session.modified:
+                return True
+            session.saving = asyncio.Lock()
+        # A new id is there for one writing alone: of two at the same time, one would find that it has ended.
+        waits = session.saving.locked()
+        async with session.saving:
+            if session.modified:
+                return await self._saved(session)
+            return not waits or bool(session)
 
     async def reload(self, session: Session) -> bool:
         """Bring what others wrote since it was read into *session*, which keeps its own changes.
@@ -124,6 +122,18 @@ class RedisSessions(ServerSideSessionInterface):
             merge(session, theirs, self.resolvers)
             session.version = theirs.version
         return True
+
+    async def _saved(self, session: Session) -> bool:
+        # Once only: the error page that a failure ends in saves the session as well.
+        session.modified = False
+        if not session:
+            await self._empty(session)
+            return True
+        if await self._written(session):
+            return True
+        log.info("session not written: it ended while a request that changed it was running")
+        session.end(self._new_sid())
+        return False
 
     async def _written(self, session: Session) -> bool:
         # The index first: what it refuses, and what is ended by it from then on, does not come to be.

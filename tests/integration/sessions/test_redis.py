@@ -1,5 +1,6 @@
 """Sessions in a real Redis: what Flask-Session alone gets wrong, and what a dump of Redis gives away."""
 
+import asyncio
 import logging
 import pickle
 import threading
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from app import sessions
 from app.server import LoopFlask, await_
+from app.sessions.redis import RedisSessions
 from app.settings import Settings
 from tests.servers.redis import RedisServer
 from tests.unit.sessions.conftest import make_app
@@ -112,6 +114,53 @@ def test_an_id_planted_before_is_not_the_session_after(client: FlaskClient) -> N
     cookie = client.get_cookie(NAME)
     assert cookie is not None
     assert cookie.value != "planted"
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_new_id_whose_writing_goes_on_beside_that_of_the_response_is_the_browsers(
+    app: LoopFlask, client: FlaskClient, redis: RedisServer, changes: bool
+) -> None:
+    """As of a renewal that outlives its request: the error page saves the session as well."""
+    goes_on: list[asyncio.Task[bool]] = []
+
+    @app.post("/regenerate-and-go")
+    async def regenerate_and_go() -> str:
+        sessions.regenerate()
+        goes_on.append(asyncio.create_task(sessions.save()))
+        await asyncio.sleep(0)
+        if changes:
+            session["page"] = "changed"
+        assert not goes_on[0].done()
+        return ""
+
+    client.post("/set", json={"a": 1})
+    client.post("/regenerate-and-go")
+    assert await_(goes_on[0])
+    assert client.get("/get").json == {"a": 1} | ({"page": "changed"} if changes else {})
+    values = [redis.client.get(key) for key in redis.client.keys("*")]  # type: ignore[union-attr]
+    assert len([value for value in values if not value.startswith(b"\0")]) == 1, "and no other is left in Redis"  # type: ignore[union-attr]
+
+
+def test_who_waits_to_write_a_session_that_has_ended_is_told(
+    app: LoopFlask, client: FlaskClient, redis: RedisServer
+) -> None:
+    interface: RedisSessions = app.session_interface  # type: ignore[assignment]
+    client.post("/set", json={"a": 1})
+    cookie = client.get_cookie(NAME)
+    assert cookie is not None
+    session = await_(interface.find(cookie.value))
+    assert session is not None
+    redis.client.flushall()
+
+    async def save_twice() -> list[bool]:
+        session["b"] = 2
+        first = asyncio.create_task(interface.save(session))
+        await asyncio.sleep(0)
+        session["c"] = 3
+        return await asyncio.gather(first, interface.save(session))
+
+    assert await_(save_twice()) == [False, False]
+    assert redis.client.dbsize() == 0
 
 
 def test_regenerating_ends_the_old_id(app: LoopFlask, client: FlaskClient, redis: RedisServer) -> None:
