@@ -42,8 +42,9 @@ class Circuit:
         if self._failures >= _FAILURES and not self.is_open:
             self.is_open = True
             log.error("the session store does not answer: no request waits for it until it does")
-            self._on_change(True)
+            # Before anybody is told, who may raise: without it, it would be open for good.
             self._probing = asyncio.get_running_loop().create_task(self._probe_again_and_again())
+            self._on_change(True)
 
     async def close(self) -> None:
         """Ask no more."""

@@ -40,8 +40,9 @@ store_answered = _signals.signal(
 )
 command_answered = _signals.signal(
     "command-answered",
-    doc="A command has its answer. `command`: its name, such as GET; `outcome`: `ok` or `unavailable`; `seconds`: how "
-    "long that took, waiting for a batch included. Only sent where somebody listens.",
+    doc="A command has its answer. `command`: its name, such as GET; `outcome`: `ok`, `unavailable`, or "
+    "`cancelled` if nobody waits for it any more; `seconds`: how long that took, waiting for a batch included. Only "
+    "sent where somebody listens.",
 )
 circuit_changed = _signals.signal(
     "circuit-changed",

@@ -87,6 +87,9 @@ class RedisStore:
         except StoreUnavailable:
             outcome = "unavailable"
             raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
         finally:
             seconds = time.perf_counter() - started
             command_answered.send(self, command=str(command[0]), outcome=outcome, seconds=seconds)
@@ -113,13 +116,11 @@ class RedisStore:
             # All of it: connecting, asking sentinels, trying again.
             async with asyncio.timeout(self._connection.timeout):
                 answers = await pipeline.execute(raise_on_error=False)
-            self._circuit.succeeded()
         except Exception as error:  # noqa: BLE001 - also what is no `RedisError`, as of a cluster that is all away
             # The circuit's own question must not be broken off by it: nobody would ask again.
             if not self._circuit.is_open:
                 log.error("the session store does not answer: %s", _reason(error))
             outcome = "unavailable"
-            self._circuit.failed()
             # What waited for a connection meanwhile has waited long enough.
             batch, self._waiting = batch + self._waiting, []
             answers = [StoreUnavailable()] * len(batch)
@@ -140,6 +141,11 @@ class RedisStore:
                 answer.set_exception(StoreUnavailable())
             else:
                 answer.set_result(value)
+        # Only now, since who is told may raise.
+        if outcome == "unavailable":
+            self._circuit.failed()
+        else:
+            self._circuit.succeeded()
         store_answered.send(self, outcome=outcome, seconds=seconds)
 
     def _connected(self) -> "Redis | RedisCluster":

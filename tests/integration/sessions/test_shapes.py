@@ -17,6 +17,8 @@ from flask.testing import FlaskClient
 from app import sessions
 from app.server import LoopFlask, await_
 from app.sessions import eviction
+from app.sessions.events import circuit_changed, command_answered
+from app.sessions.store import RedisStore
 from app.settings import Settings
 from scripts.certificates import CA, authority
 from tests.integration.sessions.test_labels import JANE, add_routes, post, signed_in, stranger
@@ -289,6 +291,51 @@ def test_the_circuit_says_when_it_opens_and_closes_and_is_quiet_between(
     assert sum("no request waits for it" in message for message in messages) == 1
     assert sum("answers again" in message for message in messages) == 1
     assert len(messages) <= 5
+
+
+def test_who_watches_the_circuit_and_fails_keeps_nobody_waiting_and_no_circuit_open(
+    quick: LoopFlask, hung: RedisServer
+) -> None:
+    client, store = quick.test_client(), quick.extensions["session_store"]
+    client.post("/set", json={"a": 1})
+    told: list[object] = []
+
+    def fail(_store: RedisStore, **arguments: object) -> None:
+        told.append(arguments)
+        raise RuntimeError("of a receiver")
+
+    async def ask() -> Any:
+        async with asyncio.timeout(20):
+            return await store.execute("GET", "anything")
+
+    with circuit_changed.connected_to(fail, sender=store):
+        hung.hang()
+        for _ in range(4):
+            with pytest.raises(sessions.StoreUnavailable):
+                await_(ask())
+        hung.resume()
+        until(lambda: client.get("/get").status_code == 200)
+        assert client.get("/get").json == {"a": 1}
+    assert told
+
+
+def test_a_command_that_nobody_waits_for_any_more_is_told_as_cancelled(quick: LoopFlask, hung: RedisServer) -> None:
+    store: RedisStore = quick.extensions["session_store"]
+    told: list[tuple[str, str]] = []
+
+    def note(_store: RedisStore, *, command: str, outcome: str, seconds: float) -> None:
+        told.append((command, outcome))
+
+    async def give_up() -> None:
+        waiting = asyncio.create_task(store.execute("GET", "anything"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    hung.hang()
+    with command_answered.connected_to(note, sender=store):
+        await_(give_up())
+    assert told == [("GET", "cancelled")]
 
 
 def test_who_waits_for_a_connection_waits_no_longer_than_who_has_one(new_app: MakeApp, hung: RedisServer) -> None:
