@@ -57,9 +57,9 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the app may send to Redis: all that it may in compose, which a test says. */}}
+{{/* What the app may send to Redis: as in compose, which a test says. */}}
 {{- define "auth0-flask.redisCommands" -}}
-+ping +info +get +getex +getrange +set +del +exists +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
++ping +info +get +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
 {{- end -}}
 
 {{/* What redis_exporter may send: as in compose, which a test says. */}}
