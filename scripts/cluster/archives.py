@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def write(archive: Path, name: str, program: Path, user: str) -> None:
         blobs = _Blobs(files)
         filled = blobs.add(f"{_OCI}.layer.v1.tar", layer.getvalue())
         configuration = {
-            "architecture": "amd64",
+            "architecture": _architecture(),
             "os": "linux",
             "config": {"User": user, "Entrypoint": [f"/{program.name}"]},
             # Not compressed, so that its digest is the same.
@@ -42,6 +43,11 @@ def write(archive: Path, name: str, program: Path, user: str) -> None:
         index = {"schemaVersion": 2, "manifests": [described | {"annotations": {"io.containerd.image.name": name}}]}
         _add(files, "index.json", json.dumps(index).encode())
         _add(files, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+
+
+def _architecture() -> str:
+    """This machine's, for which the programs are built, by the name that images have for it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 class _Blobs:

@@ -99,6 +99,7 @@ def node() -> Iterator[Node]:
         )
     if len(str(_RUN)) > _LONGEST_FOLDER:
         raise ClusterError(f"{_RUN} is too long a path for a node's sockets: move the checkout up, or set KUBECONFIG.")
+    _filter_bridges(Path("/proc/sys/net/bridge"))
     parts = programs.ensure()
     try:
         with alone("node", wait=False):
@@ -109,6 +110,18 @@ def node() -> Iterator[Node]:
                 _remove()
     except BlockingIOError:
         raise ClusterError("Another node runs on this machine: wait for its end, or set KUBECONFIG.") from None
+
+
+def _filter_bridges(settings: Path) -> None:
+    """Have the kernel show traffic between pods, which is of one bridge, to the rules; *settings* are there then."""
+    if settings.exists():
+        return
+    result = subprocess.run([_system("modprobe"), "br_netfilter"], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ClusterError(
+            f"The kernel's module br_netfilter, for policies between pods, cannot be loaded ({result.stderr.strip()}):"
+            " load it on the machine that this runs on, or set KUBECONFIG to a cluster that is there."
+        )
 
 
 def _running(parts: programs.Programs) -> Iterator[Node]:
