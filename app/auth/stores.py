@@ -7,6 +7,7 @@ from typing import Any
 
 from auth0_server_python.auth_types import StateData, TransactionData
 from auth0_server_python.store import StateStore, TransactionStore
+from auth0_server_python.utils.helpers import State
 from flask import session
 from pydantic import BaseModel
 
@@ -60,7 +61,11 @@ class FlaskSessionStateStore(StateStore):
 
     async def delete(self, identifier: str, options: dict[str, Any] | None = None) -> None:
         """End the session, with all that pages kept in it."""
-        if identifier in session:
+        state = self.read(identifier)
+        if state is not None:
+            # Also the SDK deletes what it finds to be over.
+            if State.is_session_ceiling_reached(state.get("internal", {}).get("session_expires_at")):
+                sessions.ends_by("expired")
             session.clear()
             regenerate()
 

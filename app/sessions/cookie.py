@@ -79,7 +79,7 @@ class CookieSessions(SessionInterface):
                 tell_ended("replaced", len(session.replaced))
             self._note_use(app, session, response)
         else:
-            tell_ended("logout", len(session.replaced) + session.stored)
+            tell_ended(session.ends_by, len(session.replaced) + session.stored)
             if _used_name(app) in flask.request.cookies:
                 sent.append(_used_name(app))
         for name in sent[len(parts) :]:

@@ -46,6 +46,11 @@ def limit(not_after: int) -> None:
     _session().limit(not_after)
 
 
+def ends_by(cause: str) -> None:
+    """Say what has ended the current session, which is emptied: one of `events.ENDS`, a logout unless it is said."""
+    _session().ends_by = cause
+
+
 def ends_at() -> datetime:
     """When the current session ends, whatever is done in it."""
     lifetime = int(current_app.permanent_session_lifetime.total_seconds())

@@ -18,7 +18,8 @@ _signals = Namespace()
 session_created = _signals.signal("session-created", doc="A session was written that had not been there.")
 session_ended = _signals.signal(
     "session-ended",
-    doc="Sessions were ended, before their time. `cause`: one of `ENDS`; `sessions`: how many.",
+    doc="Sessions were ended, before their time. `cause`: one of `ENDS`, `expired` at the provider's limit; "
+    "`sessions`: how many.",
 )
 session_refused = _signals.signal(
     "session-refused",
@@ -49,7 +50,7 @@ circuit_changed = _signals.signal(
     doc="Requests do not wait for Redis any more, or do so again. `is_open`: whether they do not (a bool).",
 )
 
-ENDS = ("logout", "replaced", "backchannel", "everywhere", "device", "other")
+ENDS = ("logout", "expired", "replaced", "backchannel", "everywhere", "device", "other")
 PLACES = ("session", "transaction", "note")
 STORE_OUTCOMES = ("ok", "refused", "unavailable")
 

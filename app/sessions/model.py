@@ -59,6 +59,8 @@ class Session(ServerSideSession):
     """Whether its labels are not in the index, or not by the first key."""
     emptied = False
     """Whether it was ended by this request, so its cookie goes."""
+    ends_by = "logout"
+    """What ends it where it is saved empty, one of `events.ENDS`."""
     announced = False
     """Whether the browser has its id."""
     saving: asyncio.Lock | None = None

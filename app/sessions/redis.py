@@ -186,7 +186,7 @@ class RedisSessions(ServerSideSessionInterface):
         await asyncio.gather(*(self._entries.delete(name) for name, _labels in ended))
         # Only then: what lives stands under its labels, or nobody could end it.
         await asyncio.gather(*(self._index.remove(labels, [name]) for name, labels in ended))
-        tell_ended("logout", len(ended))
+        tell_ended(session.ends_by, len(ended))
         session.end(self._new_sid())
         session.emptied = True
 

@@ -150,7 +150,8 @@ SESSIONS_CREATED = Metric("session_created_total", "counter", "Sessions that wer
 SESSIONS_ENDED = Metric(
     "session_ended_total",
     "counter",
-    "Sessions that were ended before their time; replaced ones went on under another id, as at a login.",
+    "Sessions that were ended before their time; replaced ones went on under another id, as at a login, and expired "
+    "ones had reached the limit that the provider sets.",
     {"cause": sessions.ENDS},
 )
 UNDECRYPTABLE = Metric(
