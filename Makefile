@@ -64,7 +64,7 @@ screenshots: $(VENV)/dev ## Take the pictures of docs/images, from the running d
 	@$(VENV)/bin/python -m scripts.screenshots
 	@$(VENV)/bin/python -m tests.observability.pictures
 
-clean: ## Remove the virtual environment and everything made at run time
+clean: ## Remove the virtual environment and everything made at run time; what test-cluster built stays in ~/.cache/auth0-flask
 	rm -rf $(VENV) .local dist
 
 $(VENV)/app: requirements/app.txt scripts/environment.py

@@ -132,7 +132,9 @@ def test_the_app_and_redis_are_on_no_port_and_the_stores_network_leads_nowhere(s
         found = json.loads(stack.docker("network", "inspect", f"{stack.project}_{network}"))[0]
         assert found["Internal"]
     assert set(stack.inspect("redis")["NetworkSettings"]["Networks"]) == {f"{stack.project}_store"}
-    assert set(stack.inspect("nginx")["NetworkSettings"]["Networks"]) == {f"{stack.project}_public"}
+    assert set(stack.inspect("nginx")["NetworkSettings"]["Networks"]) == {
+        f"{stack.project}_{network}" for network in ("public", "handshake")
+    }
     # All that a process of the app listens on, in the container's own network: metrics, and the engine's resolver.
     listening = stack.docker("exec", stack.container("app-1"), "cat", "/proc/net/tcp", "/proc/net/tcp6")
     ports = {

@@ -61,6 +61,16 @@ def test_the_apps_secrets_are_files_and_stand_in_no_containers_environment() -> 
     assert {name.lower() for name in CREDENTIALS} <= set(services["init"]["secrets"])
 
 
+def test_blackbox_which_asks_any_address_it_is_told_reaches_nginx_and_is_told_by_prometheus_alone() -> None:
+    document = yaml.safe_load(COMPOSE)
+    shared = {
+        network: {name for name, service in document["services"].items() if network in service.get("networks", [])}
+        for network in document["services"]["blackbox"]["networks"]
+    }
+    assert shared == {"handshake": {"blackbox", "nginx"}, "probe": {"blackbox", "prometheus"}}
+    assert all(document["networks"][network] == {"internal": True} for network in shared)
+
+
 def test_every_variable_of_the_file_is_documented() -> None:
     documents = (ROOT / "docs" / "compose.md").read_text() + (ROOT / "docs" / "settings.md").read_text()
     variables = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
