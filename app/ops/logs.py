@@ -104,7 +104,10 @@ class JsonFormatter(logging.Formatter):
         line.update(_context(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        text = msgspec.json.encode(line, enc_hook=str).decode()
+        try:
+            text = msgspec.json.encode(line, enc_hook=str).decode()
+        except UnicodeEncodeError:
+            text = msgspec.json.encode(_encodable(line)).decode()
         return text if text.isascii() and "\x7f" not in text else text.translate(_LATE_CONTROL)
 
 
@@ -117,6 +120,17 @@ class TextFormatter(logging.Formatter):
         text = f"{_time(record)[11:19]} {record.levelname.lower():7} {record.name} {record.getMessage()} {context}"
         line = text.rstrip().translate(_CONTROL)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _encodable(value: Any) -> Any:
+    # Half of a surrogate pair, which JSON may bring (`"\\ud800"`), is written out: UTF-8 has none.
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {_encodable(name): _encodable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_encodable(one) for one in value]
+    return str(value).encode(errors="backslashreplace").decode()
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -48,6 +48,31 @@ def test_a_value_that_json_does_not_know_is_written_as_text() -> None:
     assert json.loads(JsonFormatter().format(record("m", thing=ValueError("x"))))["thing"] == "x"
 
 
+@pytest.mark.parametrize("whole", ["\ud800", "a\udfffb", "\ud800\udc00"])
+def test_half_of_a_surrogate_pair_is_written_out_wherever_it_is(whole: str) -> None:
+    class Thing:
+        def __str__(self) -> str:
+            return whole
+
+    values = {
+        "text": whole,
+        "list": [1, (whole,), None],
+        "dict": {whole: {"deep": whole}},
+        "thing": Thing(),
+        "true": True,
+    }
+    written = whole.encode("utf-8", "backslashreplace").decode()
+    line = json.loads(JsonFormatter().format(record(whole, **values)))
+    assert {name: line[name] for name in ("message", *values)} == {
+        "message": written,
+        "text": written,
+        "list": [1, [written], None],
+        "dict": {written: {"deep": written}},
+        "thing": written,
+        "true": True,
+    }
+
+
 def test_time_is_utc_with_milliseconds() -> None:
     at = record("m")
     at.created, at.msecs = 1_700_000_000.123, 123
