@@ -5,6 +5,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -17,6 +18,8 @@ Family = CounterMetricFamily | GaugeMetricFamily
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+# A worker that has ended since its id was taken down: there is no such file, or nothing behind one that is open.
+_ENDED = (FileNotFoundError, ProcessLookupError)
 
 
 class Master(Collector):
@@ -68,13 +71,17 @@ def _family(metric: Metric, values: dict[tuple[str, ...], float]) -> Family:
 
 
 def _resident_bytes(pid: int) -> int:
-    return int(_read(pid, "statm").split()[1]) * _PAGE_BYTES
+    with suppress(*_ENDED):
+        return int(_read(pid, "statm").split()[1]) * _PAGE_BYTES
+    return 0
 
 
 def _cpu_seconds(pid: int) -> float:
-    # The command, in brackets, may hold anything; what follows are numbers (proc_pid_stat(5): 14 and 15).
-    fields = _read(pid, "stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK_SECONDS
+    with suppress(*_ENDED):
+        # The command, in brackets, may hold anything; what follows are numbers (proc_pid_stat(5): 14 and 15).
+        fields = _read(pid, "stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * _TICK_SECONDS
+    return 0.0
 
 
 def _read(pid: int, name: str) -> str:
