@@ -7,6 +7,7 @@ added to those called `ended` when it ends, under the lock that readers hold too
 Import nothing of prometheus_client before `metrics.prepare_directory` has run, so not this module either.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+log = logging.getLogger(__name__)
 _ENDED = "ended"
 _ROUNDING = 1e-9
 # What a value of a worker that has ended makes with another, by how their files' names begin. All other gauges are of
@@ -59,8 +61,14 @@ class MetricFiles(Collector):
             for file in self._folder.glob(f"*_{pid}.db"):
                 kind = file.stem.removesuffix(f"_{pid}")
                 together = _TOGETHER.get(kind)
-                if together is not None and file.stat().st_size:
-                    _add(file, self._folder / f"{kind}_{_ENDED}.db", together)
+                try:
+                    if together is not None and file.stat().st_size:
+                        # What a reader cannot read must not get among the sums, where it would stay.
+                        MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
+                        _add(file, self._folder / f"{kind}_{_ENDED}.db", together)
+                except Exception as error:  # noqa: BLE001 - whatever is in a file, the master goes on
+                    cause = f"{type(error).__name__}: {error}"
+                    log.warning("What a worker had counted in %s is lost, as it cannot be read: %s", file.name, cause)
                 file.unlink()
 
     def _not_less(self, sample: Sample) -> Sample:

@@ -63,6 +63,19 @@ def test_workers_can_be_forked_while_metrics_are_read(serve: Launcher) -> None:
     assert failed == []
 
 
+def test_a_damaged_file_of_a_worker_that_has_ended_does_not_stop_the_server(serve: Launcher, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    server = serve(PROMETHEUS_MULTIPROC_DIR=str(folder), **COUNTING)
+    httpx.get(server.url + "/")
+    [worker] = server.workers
+    (folder / f"summary_{worker}.db").write_bytes(b"\0\0")
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for(f"counted in summary_{worker}.db is lost")
+    server.wait_for("Application startup complete", times=2)
+    httpx.get(server.url + "/")
+    assert count(server.metrics_url) == 2
+
+
 def test_a_query_is_no_error(serve: Launcher) -> None:
     server = serve(**COUNTING)
     httpx.get(server.url + "/")

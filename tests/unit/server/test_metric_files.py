@@ -140,6 +140,25 @@ def test_a_file_that_a_worker_was_only_making_when_it_was_killed_breaks_nothing(
     assert [file.name for file in tmp_path.iterdir()] == ["counter_1.db"]
 
 
+@pytest.mark.parametrize("content", [b"\0\0", b"\x40\0\0\0\0\0\0\0" + b"\xff" * 64], ids=["short", "keys"])
+def test_a_damaged_file_is_dropped_with_a_sentence_and_the_others_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    files = MetricFiles(tmp_path)
+    for kind in ("counter", "histogram", "summary"):
+        write(tmp_path, f"{kind}_1", {f"{kind}_total": 3}, kind)
+    (tmp_path / "histogram_1.db").write_bytes(content)
+    files.worker_ended(1)
+    assert sorted(file.name for file in tmp_path.iterdir() if file.stem.partition("_")[0] != "histogram") == [
+        "counter_ended.db",
+        "summary_ended.db",
+    ]
+    assert not (tmp_path / "histogram_1.db").exists()
+    assert samples(files) == {("counter_total", ()): 3, ("summary_total", ()): 3}
+    [record] = caplog.records
+    assert "What a worker had counted in histogram_1.db is lost" in record.getMessage()
+
+
 def test_of_an_info_only_what_is_so_now_is_seen(tmp_path: Path) -> None:
     files = MetricFiles(tmp_path)
     write(tmp_path, "gauge_livemax_1", {"key_info": 0}, "key_info", key_id="old")
