@@ -104,7 +104,9 @@ class LoopFlask(Flask):
         """As Flask does; the host is looked at once for each that is asked for, not for each request."""
         chosen_by_host = self.url_map.host_matching or self.subdomain_matching
         configured = self.config["SERVER_NAME"] is not None or self.config["TRUSTED_HOSTS"] is not None
-        if request is None or chosen_by_host or configured or not routing.is_plain(request.environ):
+        if request is None or chosen_by_host or configured or request.trusted_hosts:
+            return super().create_url_adapter(request)
+        if not routing.is_plain(request.environ):
             return super().create_url_adapter(request)
         return routing.adapter(self.url_map, request)
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, redirect
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.test import EnvironBuilder
 
 from app.server import LoopFlask
@@ -60,6 +60,15 @@ def test_settings_about_hosts_are_flasks_to_follow(name: str) -> None:
         refused = context.request.routing_exception is not None
         assert (context.url_adapter is None) == (name == "TRUSTED_HOSTS")
     assert refused
+
+
+def test_hosts_that_the_request_class_trusts_are_werkzeugs_to_check() -> None:
+    app = LoopFlask("configured", static_folder=None)
+    app.request_class = type("Trusting", (Request,), {"trusted_hosts": ["own.example"]})
+    environ = EnvironBuilder(base_url="http://other.example").get_environ()
+    assert adapter(app, environ) is SecurityError
+    with app.test_request_context("/", base_url="http://other.example") as context:
+        assert isinstance(context.request.routing_exception, SecurityError)
 
 
 @given(st.one_of(LATIN, st.text(st.sampled_from('ab =;,"\\\xe9\t'), max_size=30)))
