@@ -16,7 +16,11 @@ def init_app(app: Flask, settings: Settings) -> None:
     @functools.lru_cache(256)
     def is_own(host: str) -> bool:
         # The port is not compared: behind a load balancer or a port-forward it is another one.
-        return urlsplit(f"//{host}").hostname == own
+        try:
+            return urlsplit(f"//{host}").hostname == own
+        except ValueError:
+            # Brackets without an address in them.
+            return False
 
     @app.before_request
     @on_loop

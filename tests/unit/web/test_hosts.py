@@ -3,6 +3,7 @@
 import pytest
 from flask import request
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app import create_app
 from app.settings import Settings
@@ -37,6 +38,13 @@ def test_any_other_host_is_a_400_that_does_not_name_it(client: FlaskClient, host
     answer = client.get("/url", headers={"Host": host})
     assert answer.status_code == 400
     assert "evil" not in answer.text + str(answer.headers)
+
+
+def test_brackets_without_an_address_are_a_400_too(settings: Settings) -> None:
+    # werkzeug's client itself trips over such a host.
+    environ = EnvironBuilder(headers={"Host": "[:.]"}).get_environ()
+    _, status, _ = run_wsgi_app(create_app(settings), environ)
+    assert status == "400 BAD REQUEST"
 
 
 @pytest.mark.parametrize("path", ["/login", "/callback", "/logout", "/static/style.css", "/no-such-page"])
