@@ -8,8 +8,10 @@ from flask import request
 
 HEADER = "X-Request-ID"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}")
-# https://www.w3.org/TR/trace-context/#traceparent-header, as nginx lets it through.
-_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# https://www.w3.org/TR/trace-context/#traceparent-header, as OpenTelemetry takes it: only version 00 has no more.
+_TRACE_PARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 

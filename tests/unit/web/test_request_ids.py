@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app import create_app
 from app.settings import Settings
@@ -46,6 +49,12 @@ def test_each_request_has_its_own(client: FlaskClient) -> None:
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+def joined(parent: str) -> str:
+    """The id of the trace that OpenTelemetry joins: of zeros, if none."""
+    context = TraceContextTextMapPropagator().extract({"traceparent": parent}, Context())
+    return trace.format_trace_id(trace.get_current_span(context).get_span_context().trace_id)
+
+
 def test_a_trace_that_begins_here_has_the_requests_id() -> None:
     environ: dict[str, Any] = {"HTTP_X_REQUEST_ID": SENT}
     assert trace_id_of(environ) == SENT
@@ -53,16 +62,20 @@ def test_a_trace_that_begins_here_has_the_requests_id() -> None:
     assert trace_id_of(made) == made["app.request_id"]
 
 
-def test_a_trace_that_a_proxy_began_keeps_its_id() -> None:
-    assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": PARENT}) == PARENT[3:35]
+@pytest.mark.parametrize(
+    "parent", [PARENT, "01" + PARENT[2:], f"01{PARENT[2:]}-later", f"cc{PARENT[2:]}-", f"fe{PARENT[2:]}-a-b"]
+)
+def test_a_trace_that_a_proxy_began_keeps_its_id_as_in_its_spans(parent: str) -> None:
+    assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": parent}) == PARENT[3:35] == joined(parent)
 
 
 @pytest.mark.parametrize(
     "parent",
-    ["", "forged", PARENT.upper(), PARENT + "-x", PARENT + "\n", "ff" + PARENT[2:], f"00-{'0' * 32}-{'1' * 16}-01"],
+    ["", "forged", PARENT.upper(), PARENT + "-x", PARENT + "-", "ff" + PARENT[2:], f"00-{'0' * 32}-{'1' * 16}-01"],
 )
 def test_a_parent_that_is_not_well_formed_is_none(parent: str) -> None:
     assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": parent}) == SENT
+    assert joined(parent) == "0" * 32
 
 
 @pytest.mark.parametrize("request_id", ["from-the-edge_1", "0" * 32])
