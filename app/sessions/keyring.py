@@ -3,7 +3,6 @@
 import functools
 import hmac
 import os
-import secrets
 from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
@@ -79,11 +78,6 @@ class KeyRing:
             return _cipher(key, purpose, context).decrypt(blob[_NONCE], blob[_HEADER_SIZE:], blob[:5])
         except (InvalidTag, ValueError):
             raise Undecryptable from None
-
-
-def new_secret() -> str:
-    """A secret for the ring: 256 random bits, as 64 hexadecimal digits."""
-    return secrets.token_hex(32)
 
 
 # A person asks for several pages, and a page for several answers: the key need not be derived for each.
