@@ -23,6 +23,9 @@ GRACE_SECONDS = {
     "identity": 10,
     "prometheus": 30,
     "alertmanager": 15,
+    "nginx-exporter": 5,
+    "redis-exporter": 5,
+    "blackbox": 5,
 }
 
 
