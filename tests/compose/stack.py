@@ -137,8 +137,10 @@ class Stack:
         return dict(line.split() for line in listed.splitlines())
 
     def health(self, service: str) -> str:
-        """healthy, unhealthy or starting; the state where it does not run."""
+        """healthy, unhealthy or starting; the state where it does not run. Without a shell what runs is healthy."""
         state = self.inspect(service)["State"]
+        if service in WITHOUT_SHELL and state["Running"]:
+            return "healthy"
         return str(state["Health"]["Status"] if state["Running"] else state["Status"])
 
     def wait_until_healthy(self, *services: str) -> None:
