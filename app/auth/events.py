@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from blinker import NamedSignal, Namespace
-from flask import current_app, has_app_context
+from blinker import Namespace
+
+from app import server
 
 from .failures import outcome_of
 
+tell = server.tell
 _signals = Namespace()
 
 login_started = _signals.signal(
@@ -66,12 +67,6 @@ BACKCHANNEL_OUTCOMES = ("ended", "refused", "unavailable", "unsupported")
 PROVIDER_CALLS = ("metadata", "keys", "par", "token", "refresh", "revoke")
 PROVIDER_OUTCOMES = ("ok", "refused", "slow", "down")
 REFRESH_OUTCOMES = ("renewed", "refused", "reused", "provider_down")
-
-
-def tell(signal: NamedSignal, **arguments: Any) -> None:
-    """Send *signal* for the current app; without one there is nobody to hear it."""
-    if has_app_context():
-        signal.send(current_app._get_current_object(), **arguments)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -8,11 +8,13 @@ What happens at every request is counted in `Stats` instead, `app.extensions["se
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from blinker import NamedSignal, Namespace
-from flask import Flask, current_app, has_app_context
+from blinker import Namespace
+from flask import Flask
 
+from app import server
+
+tell = server.tell
 _signals = Namespace()
 
 session_created = _signals.signal("session-created", doc="A session was written that had not been there.")
@@ -76,12 +78,6 @@ class Stats:
             self.opened_with_first_key += 1
         else:
             self.opened_with_older_key += 1
-
-
-def tell(signal: NamedSignal, **arguments: Any) -> None:
-    """Send *signal* for the current app; without one there is nobody to hear it."""
-    if has_app_context():
-        signal.send(current_app._get_current_object(), **arguments)  # type: ignore[attr-defined]
 
 
 def tell_ended(cause: str, sessions: int) -> None:
