@@ -36,7 +36,7 @@ NAMES = list(dict.fromkeys(rule["alert"] for rule in ALERTS))
 
 def said(*command: str | Path) -> str:
     """What a tool says, which has to be content."""
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
