@@ -124,7 +124,7 @@ def _kubelet(run: Path, cgroup: str) -> dict[str, object]:
         "podLogsDir": str(run / "pod-logs"),
         "volumePluginDir": str(run / "volume-plugins"),
         # A changed Secret is in its pods after this, or a little more; the default is a minute.
-        "syncFrequency": "10s",
+        "syncFrequency": "3s",
         # Images that are collected cannot be pulled again.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

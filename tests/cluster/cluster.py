@@ -1,5 +1,6 @@
 """A cluster: one that KUBECONFIG names, or a node of its own (scripts/cluster); and kubectl for it."""
 
+import base64
 import json
 import os
 import shlex
@@ -72,6 +73,12 @@ class Cluster:
         found: Object = json.loads(self.kubectl("--namespace", namespace, "get", "--output=json", *what))
         return found
 
+    def has(self, wanted: Object) -> bool:
+        """Whether a Secret holds what its manifest says, and nothing else."""
+        where = wanted["metadata"]
+        data = self.get(where["namespace"], "secret", where["name"])["data"]
+        return {name: base64.b64decode(value).decode() for name, value in data.items()} == wanted["stringData"]
+
     def exists(self, namespace: str, *what: str) -> bool:
         """Whether there is any."""
         return bool(self.kubectl("--namespace", namespace, "get", "--ignore-not-found", "--output=name", *what).strip())
@@ -91,6 +98,10 @@ class Cluster:
         """What happened to an object, a line each."""
         found = self.get(namespace, "events", f"--field-selector=involvedObject.name={name}")["items"]
         return "\n".join(f"{event['reason']}: {event['message']}" for event in found)
+
+    def log(self, namespace: str, pod: str) -> str:
+        """What the app has written in a pod, since its container's last start."""
+        return self.kubectl("--namespace", namespace, "logs", pod, "--container=app", "--tail=-1")
 
     @contextmanager
     def forward(self, namespace: str, target: str, port: int) -> Iterator[int]:

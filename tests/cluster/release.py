@@ -58,6 +58,18 @@ class Release:
             "upgrade", self.name, CHART, "--values=-", "--wait", *(options or ["--timeout=180s"]), given=values
         )
 
+    def restore(self) -> None:
+        """Be again what was installed, where something has made it another, or taken it away."""
+        try:
+            values = json.loads(self.helm("get", "values", self.name, "--output=json"))
+        except HelmError as error:
+            if "not found" not in str(error):
+                raise
+            self.install()
+        else:
+            if values != self.values:
+                self.upgrade({})
+
     @property
     def selector(self) -> str:
         """What the app's pods are found by."""
@@ -82,7 +94,10 @@ class Release:
 
         def over() -> bool:
             pods = self.cluster.get(self.namespace, "pods", f"--selector={self.selector}")["items"]
-            return len(pods) == wanted and all(is_ready(pod) for pod in pods)
+            # One that leaves is ready until its end.
+            return len(pods) == wanted and all(
+                is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in pods
+            )
 
         wait_until(over, f"{wanted} pods, and all ready")
 

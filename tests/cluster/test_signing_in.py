@@ -53,11 +53,8 @@ def test_helm_test_asks_the_service_and_leaves_no_pod(app: Release) -> None:
 
 def test_helm_test_fails_where_nobody_answers(app: Release) -> None:
     """The control."""
-    app.kubectl("scale", f"deployment/{app.name}", "--replicas=0")
+    app.upgrade({"replicaCount": 0})
     # Those that leave still answer.
     wait_until(lambda: not app.cluster.exists(app.namespace, "pods", f"--selector={app.selector}"), "no pod")
-    try:
-        with pytest.raises(HelmError):
-            app.helm("test", app.name, "--timeout=60s")
-    finally:
-        app.kubectl("scale", f"deployment/{app.name}", "--replicas=2")
+    with pytest.raises(HelmError):
+        app.helm("test", app.name, "--timeout=60s")

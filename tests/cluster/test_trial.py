@@ -28,7 +28,7 @@ def trial(kubernetes: Cluster, images: Images, tmp_path_factory: pytest.TempPath
     }
     kubernetes.make_namespaces(RESTRICTED, NAMESPACE)
     yield Release(kubernetes, NAMESPACE, values, tmp_path_factory.mktemp("helm3"), "helm3")
-    kubernetes.delete_own_namespaces(f"--field-selector=metadata.name={NAMESPACE}")
+    kubernetes.delete_own_namespaces(f"--field-selector=metadata.name={NAMESPACE}", "--wait=false")
 
 
 def test_a_trial_keeps_what_the_chart_has_made_over_upgrades_and_says_what_is_missing(trial: Release) -> None:
