@@ -58,3 +58,5 @@ def test_helm_test_fails_where_nobody_answers(app: Release) -> None:
     wait_until(lambda: not app.cluster.exists(app.namespace, "pods", f"--selector={app.selector}"), "no pod")
     with pytest.raises(HelmError):
         app.helm("test", app.name, "--timeout=60s")
+    # It stays, so that its log can be read.
+    app.kubectl("delete", "pod", f"{app.name}-test")
