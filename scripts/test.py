@@ -18,8 +18,8 @@ from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".local" / "reports"
-# Suites mostly wait for their servers; three at a time keep two cores busy.
-AT_ONCE = 3
+# Suites mostly wait for their servers; two at a time keep two cores busy.
+AT_ONCE = 2
 # These have a verb of their own, for they need a container engine: scripts/test_compose.py.
 WITH_CONTAINERS = ("image", "compose")
 # This one too, for it needs a cluster: scripts/test_cluster.py.

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from scripts.certificates import CA
 
+# As Playwright's own waits: five seconds, its default here, a busy machine may take to show a page.
+expect.set_options(timeout=30_000)
 # Names that lead to this machine; every other one but localhost leads nowhere, so that no test depends on a network.
 HOSTS = ("www.example.test", "evil.example.test")
 _RULES = (*(f"MAP {name} 127.0.0.1" for name in HOSTS), "MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE 127.0.0.1")
