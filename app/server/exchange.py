@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -235,28 +236,36 @@ class Exchange:
 
 
 class _Stream:
-    """A response's iterable, used by one pool thread at a time."""
+    """A response's iterable, used by one pool thread at a time and closed once, by whoever has it last."""
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self._iterable = iterable
         self._iterator: Iterator[bytes] | None = None
+        self._lock = threading.Lock()
         self._running = False
         self._abandoned = False
 
     def next(self) -> Any:
-        self._running = True
+        with self._lock:
+            # A thread may come to it only now, when the request has been given up and the iterable is being closed.
+            if self._abandoned:
+                return _END
+            self._running = True
         try:
             if self._iterator is None:
                 self._iterator = iter(self._iterable)
             return next(self._iterator, _END)
         finally:
-            self._running = False
-            if self._abandoned:
+            with self._lock:
+                self._running = False
+                left_to_close = self._abandoned
+            if left_to_close:
                 self.close()
 
     def may_close(self) -> bool:
-        self._abandoned = True
-        return not self._running
+        with self._lock:
+            self._abandoned = True
+            return not self._running
 
     def close(self) -> None:
         close = getattr(self._iterable, "close", None)
