@@ -1,4 +1,4 @@
-"""What every suite has: an environment without settings of the machine, and valid settings to start from."""
+"""What every suite has: an environment without settings of the machine, valid settings to start from, a provider."""
 
 import os
 import signal
@@ -11,6 +11,8 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from app.environment import FILE_SUFFIX, OWN_PREFIXES
 from app.settings import Settings
+from scripts.certificates import CA, authority
+from tests.servers.identity import IdentityProvider, identity
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,3 +62,16 @@ def variables() -> dict[str, str]:
 def settings(variables: dict[str, str]) -> Settings:
     """Those variables as settings."""
     return Settings.model_validate({name.lower(): value for name, value in variables.items()})
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
+    """An authority for this machine."""
+    return authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def running_provider(ca: CA) -> Iterator[IdentityProvider]:
+    """The real provider; what a test turns at its knobs is for the next one to `reset`."""
+    with identity(ca) as provider:
+        yield provider

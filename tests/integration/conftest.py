@@ -5,25 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from scripts.certificates import CA, authority
 from tests.integration.browser import AppBrowser, lines
 from tests.servers.app import ServedApp, app
-from tests.servers.identity import IdentityProvider, identity
+from tests.servers.identity import IdentityProvider
 from tests.servers.redis import RedisServer, redis_server
 
 MakeApp = Callable[..., ServedApp]
 MakeBrowser = Callable[..., AppBrowser]
-
-
-@pytest.fixture(scope="session")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
-    return authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="session")
-def running_provider(ca: CA) -> Iterator[IdentityProvider]:
-    with identity(ca) as provider:
-        yield provider
 
 
 @pytest.fixture(scope="session")

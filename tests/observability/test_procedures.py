@@ -16,7 +16,7 @@ from cryptography import x509
 from scripts.certificates import CA, authority
 from tests.integration.browser import AppBrowser, until
 from tests.servers.app import ServedApp, allow, app
-from tests.servers.identity import CLIENT, IdentityProvider, identity
+from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.nginx import Nginx, nginx
 from tests.servers.ports import free_ports
 from tests.servers.redis import RedisServer, redis_server
@@ -50,19 +50,6 @@ def run(commands: str, **variables: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
-    """An authority."""
-    return authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def provider(ca: CA) -> Iterator[IdentityProvider]:
-    """A provider."""
-    with identity(ca) as running:
-        yield running
-
-
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that listens on a port as well."""
@@ -92,12 +79,12 @@ Start = Callable[..., ServedApp]
 
 
 @pytest.fixture
-def start(stack: ExitStack, tmp_path: Path, provider: IdentityProvider, secret: Path) -> Start:
+def start(stack: ExitStack, tmp_path: Path, running_provider: IdentityProvider, secret: Path) -> Start:
     """Start the app with the sessions' keys from the file."""
 
     def started(name: str = "app", **options: object) -> ServedApp:
         files = {"AUTH0_SECRET": "", "AUTH0_SECRET_FILE": str(secret)}
-        return stack.enter_context(app(tmp_path / name, provider, **files, **options))  # type: ignore[arg-type]
+        return stack.enter_context(app(tmp_path / name, running_provider, **files, **options))  # type: ignore[arg-type]
 
     return started
 
@@ -166,7 +153,7 @@ def test_everybodys_sessions_are_revoked_at_once_and_people_sign_in_again(
 
 
 def test_the_clients_secret_is_rotated_and_who_is_signed_in_stays_so(
-    start: Start, redis: RedisServer, provider: IdentityProvider, tmp_path: Path, stack: ExitStack
+    start: Start, redis: RedisServer, running_provider: IdentityProvider, tmp_path: Path, stack: ExitStack
 ) -> None:
     file = tmp_path / "client_secret"
     file.write_text(CLIENT["client_secret"])
@@ -174,7 +161,7 @@ def test_the_clients_secret_is_rotated_and_who_is_signed_in_stays_so(
     served = start("before", **options)
     browser = signed_in(served, stack)
     new = "the-clients-new-secret-0123456789-abcdef"
-    provider.knobs.change_clients({"client_id": CLIENT["client_id"], "client_secret": new})
+    running_provider.knobs.change_clients({"client_id": CLIENT["client_id"], "client_secret": new})
     try:
         other = AppBrowser(served)
         stack.callback(other.http.close)
@@ -192,7 +179,9 @@ def test_the_clients_secret_is_rotated_and_who_is_signed_in_stays_so(
             again.set_cookie(name, value)
         assert again.user
     finally:
-        provider.knobs.change_clients({"client_id": CLIENT["client_id"], "client_secret": CLIENT["client_secret"]})
+        running_provider.knobs.change_clients(
+            {"client_id": CLIENT["client_id"], "client_secret": CLIENT["client_secret"]}
+        )
 
 
 def test_the_certificate_is_renewed_on_a_connection_that_stays(ca: CA, tmp_path: Path) -> None:

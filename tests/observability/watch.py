@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from tests.observability.shortened import seconds, shortened
@@ -73,18 +72,14 @@ class Watch:
         waits = [seconds(rule["for"]) for path in self.rules for rule in _rules(path) if "for" in rule]
         goal = since + max(waits) + 2
         deadline = time.monotonic() + WAIT_SECONDS
-        while min(_time(group["lastEvaluation"]) for group in self._groups()) < goal:
+        while min(_time(group["lastEvaluation"]) for group in self.prometheus.groups()) < goal:
             assert time.monotonic() < deadline, "the rules are not looked at"
             time.sleep(0.1)
 
     def unhealthy(self) -> list[str]:
         """Rules that Prometheus cannot evaluate, and why."""
-        rules = [rule for group in self._groups() for rule in group["rules"]]
+        rules = [rule for group in self.prometheus.groups() for rule in group["rules"]]
         return [f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"]
-
-    def _groups(self) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.prometheus.url}/api/v1/rules", timeout=30, trust_env=False)
-        return list(answer.json()["data"]["groups"])
 
 
 @contextmanager

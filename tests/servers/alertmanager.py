@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,10 +15,9 @@ import httpx
 import yaml
 
 from tests.servers.ports import free_ports
+from tests.servers.running import running, says_so
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
-START_SECONDS = 60
-STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -92,26 +90,8 @@ def alertmanager(folder: Path, document: Mapping[str, Any]) -> Iterator[str]:
     command = [program, f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/data"]
     # One of it: no cluster to look for.
     command += [f"--web.listen-address={address}", "--cluster.listen-address="]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Alertmanager did not start:\n{(folder / 'log').read_text()}")
-            time.sleep(0.05)
+    with (
+        httpx.Client(base_url=f"http://{address}", timeout=10, trust_env=False, verify=False) as http,
+        running(command, folder / "log", lambda: says_so(http)),
+    ):
         yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"http://{address}/-/ready", timeout=10, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False

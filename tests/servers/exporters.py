@@ -6,17 +6,15 @@ Each is started as deploy/ starts it in containers: `with nginx_exporter(folder,
 import json
 import shutil
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.ports import free_ports
+from tests.servers.running import running
 
 ROOT = Path(__file__).parents[2]
 BLACKBOX = ROOT / "deploy" / "blackbox" / "blackbox.yml"
-START_SECONDS = 30
 
 
 @contextmanager
@@ -53,21 +51,11 @@ def _running(folder: Path, program: str, *arguments: str) -> Iterator[str]:
         raise RuntimeError(f"{program} is missing: on Debian and Ubuntu, `apt-get install {program}`.")
     folder.mkdir(parents=True, exist_ok=True)
     [port] = free_ports(1)
-    log = folder / f"{program}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [found, f"--web.listen-address=127.0.0.1:{port}", *arguments], stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{program} did not start:\n{log.read_text()}")
-            time.sleep(0.02)
+    command = [found, f"--web.listen-address=127.0.0.1:{port}", *arguments]
+    with running(command, folder / f"{program}.log", lambda: _listens(port)):
         yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(START_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -13,11 +13,10 @@ import httpx
 import yaml
 
 from tests.servers.ports import free_ports
+from tests.servers.running import START_SECONDS, running, says_so
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "deploy" / "prometheus"
-START_SECONDS = 60
-STOP_SECONDS = 30
 Series = list[dict[str, Any]]
 
 
@@ -49,9 +48,9 @@ def configuration(
 
 @dataclass
 class Prometheus:
-    """A running server; `url` is where its own pages are."""
+    """A running server; `http` starts at its own pages."""
 
-    url: str
+    http: httpx.Client
     folder: Path
     process: "subprocess.Popen[bytes]"
 
@@ -73,6 +72,10 @@ class Prometheus:
         """The values of *label* in the series that *match*."""
         return list(self._get(f"label/{label}/values", **{"match[]": match}))
 
+    def groups(self) -> list[dict[str, Any]]:
+        """The groups of rules, and how their evaluation went."""
+        return list(self._get("rules")["groups"])
+
     def alerts(self) -> Series:
         """Pending and firing alerts."""
         return list(self._get("alerts")["alerts"])
@@ -91,7 +94,7 @@ class Prometheus:
         return (self.folder / "log").read_text(encoding="utf-8")
 
     def _get(self, path: str, **parameters: Any) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=30, trust_env=False).json()
+        answer = self.http.get(f"/api/v1/{path}", params=parameters).json()
         assert answer["status"] == "success", f"{parameters}: {answer.get('error')}"
         return answer["data"]
 
@@ -107,29 +110,8 @@ def prometheus(folder: Path, document: Mapping[str, Any]) -> Iterator[Prometheus
     [port] = free_ports(1)
     command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    server = Prometheus(f"http://127.0.0.1:{port}", folder, process)
-    try:
-        _wait(server)
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait(server: Prometheus) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if httpx.get(f"{server.url}/-/ready", timeout=10, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Prometheus did not start:\n{server.log}")
-        time.sleep(0.05)
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False, verify=False) as http,
+        running(command, folder / "log", lambda: says_so(http)) as process,
+    ):
+        yield Prometheus(http, folder, process)

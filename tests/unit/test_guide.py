@@ -25,9 +25,8 @@ from app import create_app, sessions
 from app.auth import Auth0Client, FlaskSessionStateStore, FlaskSessionTransactionStore, auth0
 from app.server import LoopFlask, await_
 from app.settings import Settings, SettingsError, load_settings
-from scripts.certificates import CA, authority
 from tests.integration.identity.browser import Browser
-from tests.servers.identity import CLIENT, IdentityProvider, identity
+from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.redis import RedisServer, redis_server
 from tests.unit import guide
 from tests.unit.browsing import client_of
@@ -44,28 +43,17 @@ MakeApp = Callable[..., LoopFlask]
 
 
 @pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
-    return authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def provider(ca: CA) -> Iterator[IdentityProvider]:
-    with identity(ca) as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture
-def environ(provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environ(running_provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The guide's five variables, for the local provider, and sessions in cookies."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(provider.ca.path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(running_provider.ca.path))
     return {
-        "AUTH0_DOMAIN": provider.domain,
+        "AUTH0_DOMAIN": running_provider.domain,
         "AUTH0_CLIENT_ID": CLIENT["client_id"],
         "AUTH0_CLIENT_SECRET": CLIENT["client_secret"],
         "AUTH0_SECRET": "5d0e6dcb6fb6b9be4a6ed3df0ba4d7b4c0ef1f2a2f8b6c1f7c5a9ac8f2ab14de",
@@ -113,9 +101,9 @@ def client(application: LoopFlask) -> FlaskClient:
 
 
 @pytest.fixture
-def callback_of(provider: IdentityProvider) -> Iterator[Callable[[str], str]]:
+def callback_of(running_provider: IdentityProvider) -> Iterator[Callable[[str], str]]:
     """Sign Jane in at the provider: from the authorization URL to the address of the callback."""
-    with Browser(provider.issuer, str(provider.ca.path)) as browser:
+    with Browser(running_provider.issuer, str(running_provider.ca.path)) as browser:
         yield browser.sign_in
 
 
@@ -235,19 +223,23 @@ def test_mistake_passing_domain_as_full_url_with_https(environ: dict[str, str], 
         load_settings(environ | {"AUTH0_DOMAIN": domain})
 
 
-def test_mistake_not_configuring_callback_url_in_auth0_dashboard(make_app: MakeApp, provider: IdentityProvider) -> None:
+def test_mistake_not_configuring_callback_url_in_auth0_dashboard(
+    make_app: MakeApp, running_provider: IdentityProvider
+) -> None:
     unknown = make_app(AUTH0_REDIRECT_URI="https://localhost:1234/callback")
     location = client_of(unknown).get("/login").location
-    with provider.client() as http:
+    with running_provider.client() as http:
         page = http.get(location)
     assert page.status_code == 400
     assert "redirect_uri" in page.text
 
 
-def test_mistake_returning_start_interactive_login_directly(client: FlaskClient, provider: IdentityProvider) -> None:
+def test_mistake_returning_start_interactive_login_directly(
+    client: FlaskClient, running_provider: IdentityProvider
+) -> None:
     answer = client.get("/login")
     assert answer.status_code == 302
-    assert answer.location.startswith(f"{provider.issuer}authorize?")
+    assert answer.location.startswith(f"{running_provider.issuer}authorize?")
 
 
 def test_mistake_not_handling_errors_in_callback(client: FlaskClient) -> None:
@@ -292,12 +284,12 @@ def test_mistake_deploying_with_session_cookie_secure_false(environ: dict[str, s
 
 
 def test_method_start_interactive_login_returns_authorization_url_string(
-    application: LoopFlask, provider: IdentityProvider
+    application: LoopFlask, running_provider: IdentityProvider
 ) -> None:
     with application.test_request_context("/login"):
         url = await_(auth0.start_interactive_login())
     assert isinstance(url, str)
-    assert url.startswith(f"{provider.issuer}authorize?")
+    assert url.startswith(f"{running_provider.issuer}authorize?")
 
 
 def test_method_complete_interactive_login_processes_the_callback_url(
@@ -332,21 +324,23 @@ def test_method_get_user_returns_current_session_user_dict_or_none(
 
 
 def test_method_get_access_token_returns_the_access_token_for_calling_external_apis(
-    client: FlaskClient, callback_of: Callable[[str], str], provider: IdentityProvider
+    client: FlaskClient, callback_of: Callable[[str], str], running_provider: IdentityProvider
 ) -> None:
     sign_in(client, callback_of)
     with client:
         client.get("/")
         token = await_(auth0.get_access_token())
-    with provider.client() as http:
+    with running_provider.client() as http:
         assert http.get("/userinfo", headers={"Authorization": f"Bearer {token}"}).json()["email"] == "jane@example.com"
 
 
-def test_method_logout_returns_auth0_logout_url_string(application: LoopFlask, provider: IdentityProvider) -> None:
+def test_method_logout_returns_auth0_logout_url_string(
+    application: LoopFlask, running_provider: IdentityProvider
+) -> None:
     with application.test_request_context("/logout"):
         url = await_(auth0.logout())
     assert isinstance(url, str)
-    assert url.startswith(f"{provider.issuer}v2/logout?client_id={CLIENT['client_id']}")
+    assert url.startswith(f"{running_provider.issuer}v2/logout?client_id={CLIENT['client_id']}")
 
 
 @pytest.mark.parametrize("method", SDK_METHODS)
@@ -582,11 +576,11 @@ def test_profile_without_a_user_redirects_to_login(client: FlaskClient) -> None:
 
 
 def test_logout_redirects_to_auth0_and_ends_the_session(
-    client: FlaskClient, callback_of: Callable[[str], str], provider: IdentityProvider
+    client: FlaskClient, callback_of: Callable[[str], str], running_provider: IdentityProvider
 ) -> None:
     sign_in(client, callback_of)
     answer = client.get("/logout")
-    assert answer.location.startswith(f"{provider.issuer}v2/logout?")
+    assert answer.location.startswith(f"{running_provider.issuer}v2/logout?")
     assert client.get("/profile").status_code == 303
 
 

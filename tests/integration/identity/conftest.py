@@ -9,17 +9,12 @@ from auth0_server_python.auth_server.server_client import ServerClient
 from auth0_server_python.auth_types import StartInteractiveLoginOptions
 from auth0_server_python.store.abstract import StateStore, TransactionStore
 
-from scripts.certificates import CA, authority
+from scripts.certificates import CA
 from tests.integration.identity.browser import Browser
 from tests.servers.identity import CLIENT, IdentityProvider, identity
 
 T = TypeVar("T")
 CALLBACK = CLIENT["redirect_uris"][0]
-
-
-@pytest.fixture(scope="session")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
-    return authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")
