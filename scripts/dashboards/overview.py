@@ -2,6 +2,7 @@
 
 from .expressions import a_minute, quantile, rate, share
 from .model import BLUE, GREEN, ORANGE, RED, Bars, Dashboard, Limit, Row, Stat, Table, TimeSeries
+from .panels import certificate
 
 REQUESTS = "http_request_duration_seconds_count{APP}"
 FAILING = 'http_request_duration_seconds_count{APP, status=~"5.."}'
@@ -75,17 +76,7 @@ GLANCE = Row(
             "none",
             {"": "sum(http_requests_in_flight{APP})"},
         ),
-        Stat(
-            "Certificate",
-            "Until the certificate ends that nginx shows.",
-            "s",
-            {"": "min(nginx_certificate_not_after_seconds{NAMESPACE}) - time()"},
-            limits=[
-                Limit(3 * 86_400, "CertificateExpiring"),
-                Limit(21 * 86_400, "CertificateExpiring", ORANGE),
-            ],
-            low_is_bad=True,
-        ),
+        certificate(),
     ],
 )
 DETAILS = Row(

@@ -2,6 +2,7 @@
 
 from .expressions import a_minute, quantile, rate
 from .model import BLUE, GREEN, ORANGE, RED, Dashboard, Limit, Row, Stat, Table, TimeSeries
+from .panels import certificate
 
 LAG = "server_event_loop_lag_seconds_bucket{APP}"
 
@@ -107,18 +108,7 @@ NGINX = Row(
             words={0: ("wrong", RED), 1: ("right", GREEN)},
             width=6,
         ),
-        Stat(
-            "Certificate",
-            "Until the certificate ends that nginx shows.",
-            "s",
-            {"": "min(nginx_certificate_not_after_seconds{NAMESPACE}) - time()"},
-            limits=[
-                Limit(3 * 86_400, "CertificateExpiring"),
-                Limit(21 * 86_400, "CertificateExpiring", ORANGE),
-            ],
-            low_is_bad=True,
-            width=6,
-        ),
+        certificate(width=6),
         Stat(
             "Turned away by nginx",
             "Connections that it had to close because it had too many, a minute.",
