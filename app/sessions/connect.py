@@ -14,13 +14,14 @@ from .redis_py import (
     RedisCluster,
     RedisConnectionError,
     Retry,
-    Sentinel,
 )
+from .sentinels import Sentinels
 
 CONNECTIONS = 4
 """How many are kept at most, to each server."""
 
 _RETRIES = 3
+_CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Connection:
     def _sentinel(self, url: redis_url.RedisUrl) -> Redis:
         tls: dict[str, Any] = {"ssl": url.tls, **self._tls(url)}
         own = {name.removeprefix("sentinel_"): value for name, value in url.query.items()}
-        limits = {"socket_timeout": self.timeout, "socket_connect_timeout": self.timeout}
-        sentinel = Sentinel(url.hosts, sentinel_kwargs={**limits, **own, **tls})  # type: ignore[no-untyped-call]
+        sentinel = Sentinels(url.hosts, sentinel_kwargs={**self._options(), **own, **tls})  # type: ignore[no-untyped-call]
         options: dict[str, Any] = {**self._options(), **tls, "max_connections": CONNECTIONS}
         client: Redis = sentinel.master_for(
             url.master, username=url.username, password=url.password, db=url.database, **options
@@ -75,7 +75,8 @@ class Connection:
             # It would set a timer for each answer of a pipeline, and make a task of each write: `RedisStore` limits all
             # of a batch together.
             "socket_timeout": None,
-            "socket_connect_timeout": self.timeout,
+            # For the same reason; what redis-py closes has this long for it.
+            "socket_connect_timeout": _CLOSE_SECONDS,
             # For a connection that Redis closed while it was idle, and for a server that is being replaced; spread, so
             # that not all workers come back in the same moment. What is slow is not tried again: the time is over.
             "retry": Retry(

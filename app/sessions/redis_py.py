@@ -13,7 +13,7 @@ try:
     from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
-    from redis.asyncio.sentinel import Sentinel
+    from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
     from redis.backoff import ExponentialWithJitterBackoff
     from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisClusterException, RedisError
@@ -24,6 +24,7 @@ finally:
 __all__ = [
     "ClusterNode",
     "ExponentialWithJitterBackoff",
+    "MasterNotFoundError",
     "Redis",
     "RedisCluster",
     "RedisClusterException",

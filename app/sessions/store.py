@@ -1,6 +1,7 @@
 """Commands to Redis: on the event loop, fast to fail, those of one turn of the loop in one pipeline."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any
@@ -10,6 +11,7 @@ from .connect import CONNECTIONS, Connection
 from .events import circuit_changed, command_answered, store_answered
 from .model import StoreUnavailable
 from .redis_py import Redis, RedisCluster, RedisClusterException, RedisError
+from .time_limit import TimeLimit
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class RedisStore:
         """
         client = self._connected()
         try:
-            async with asyncio.timeout(self._connection.timeout):
+            async with TimeLimit(self._connection.timeout):
                 options = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
                 answer: bytes = await client.execute_command("INFO", section, **options)
         except (TimeoutError, RedisError, RedisClusterException, OSError) as error:
@@ -108,19 +110,19 @@ class RedisStore:
 
     async def _send(self, batch: list[_Command]) -> None:
         started = time.perf_counter()
-        outcome = "ok"
+        outcome, silent = "ok", False
         try:
             pipeline = self._connected().pipeline(transaction=False)
             for command, _answer in batch:
                 pipeline.execute_command(*command)
             # All of it: connecting, asking sentinels, trying again.
-            async with asyncio.timeout(self._connection.timeout):
+            async with TimeLimit(self._connection.timeout):
                 answers = await pipeline.execute(raise_on_error=False)
         except Exception as error:  # noqa: BLE001 - also what is no `RedisError`, as of a cluster that is all away
             # The circuit's own question must not be broken off by it: nobody would ask again.
             if not self._circuit.is_open:
                 log.error("the session store does not answer: %s", _reason(error))
-            outcome = "unavailable"
+            outcome, silent = "unavailable", isinstance(error, TimeoutError)
             # What waited for a connection meanwhile has waited long enough.
             batch, self._waiting = batch + self._waiting, []
             answers = [StoreUnavailable()] * len(batch)
@@ -129,29 +131,41 @@ class RedisStore:
                 answer.cancel()
             raise
         seconds = time.perf_counter() - started
-        for (_command, answer), value in zip(batch, answers, strict=True):
-            # Whoever waited may be gone: its request was cancelled.
-            if answer.done():
-                continue
-            if isinstance(value, StoreUnavailable):
-                answer.set_exception(value)
-            elif isinstance(value, Exception):
-                outcome = "refused"
-                log.error("the session store refuses a command: %s", _reason(value))
-                answer.set_exception(StoreUnavailable())
-            else:
-                answer.set_result(value)
+        if _hand_over(batch, answers):
+            outcome = "refused"
         # Only now, since who is told may raise.
         if outcome == "unavailable":
             self._circuit.failed()
         else:
             self._circuit.succeeded()
         store_answered.send(self, outcome=outcome, seconds=seconds)
+        if silent and isinstance(self._client, RedisCluster):
+            # It would ask the server that is silent for ever, and not hear which one has taken its place.
+            with contextlib.suppress(RedisError, OSError):
+                await self._client.aclose()
 
     def _connected(self) -> "Redis | RedisCluster":
         if self._client is None:
             self._client = self._connection.client()
         return self._client
+
+
+def _hand_over(batch: list[_Command], answers: list[Any]) -> bool:
+    # Returns whether Redis refuses one of them.
+    refused = False
+    for (_command, answer), value in zip(batch, answers, strict=True):
+        # Whoever waited may be gone: its request was cancelled.
+        if answer.done():
+            continue
+        if isinstance(value, StoreUnavailable):
+            answer.set_exception(value)
+        elif isinstance(value, Exception):
+            refused = True
+            log.error("the session store refuses a command: %s", _reason(value))
+            answer.set_exception(StoreUnavailable())
+        else:
+            answer.set_result(value)
+    return refused
 
 
 def _reason(error: Exception) -> str:

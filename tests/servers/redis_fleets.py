@@ -86,24 +86,29 @@ def _others(fleet: Sentinels) -> int:
 
 @contextmanager
 def cluster(folder: Path, *acl: str) -> Iterator[list[RedisServer]]:
-    """Run a cluster of three servers without replicas; each one's port is its `port`.
+    """Run a cluster of three servers and a replica of the first; each one's port is its `port`.
 
     :param acl: users of the servers, in the form of `ACL SETUSER`.
     """
-    ports = free_ports(6)
+    ports = free_ports(8)
     users = [part for user in acl for part in ("--user", *user.split())]
     with ExitStack() as stack:
         servers = []
-        for number, (port, bus) in enumerate(zip(ports[:3], ports[3:], strict=True)):
+        for number, (port, bus) in enumerate(zip(ports[:4], ports[4:], strict=True)):
             place = folder / f"node-{number}"
             place.mkdir(parents=True)
             options = ["--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(bus), *users]
+            options += ["--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0"]
             servers.append(stack.enter_context(redis_server(place, *options)))
         share = -(-_SLOTS // 3)
-        for number, server in enumerate(servers):
+        for number, server in enumerate(servers[:3]):
             first, last = number * share, min((number + 1) * share, _SLOTS) - 1
             server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-            server.client.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0], ports[3])
+        for server in servers[1:]:
+            server.client.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[0], ports[4])
+        first_id, replica = servers[0].client.execute_command("CLUSTER", "MYID"), servers[3].client
+        until(lambda: replica.execute_command("CLUSTER", "REPLICATE", first_id) == b"OK")
+        until(lambda: replica.info("replication")["master_link_status"] == "up")  # type: ignore[index]
         for server in servers:
             until(lambda server=server: b"cluster_state:ok" in server.client.execute_command("CLUSTER", "INFO"))  # type: ignore[misc]
         yield servers

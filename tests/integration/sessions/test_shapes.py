@@ -196,6 +196,19 @@ def test_sentinels_lead_to_the_master_and_after_a_failover_under_load_to_the_new
     assert jane.get("/get").json == {"user": "jane", "b": 2}
 
 
+@pytest.mark.parametrize("how", ["silent", "away"])
+def test_a_sentinel_that_is_no_help_keeps_nobody_from_the_others(
+    new_app: MakeApp, watched: Sentinels, how: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+        if how == "away":
+            nobody.close()
+        hosts = f"127.0.0.1:{port},{watched.hosts}"
+        app = new_app(f"redis+sentinel://{USER}@{hosts}/{MASTER}/0", redis_timeout_seconds=1)
+        later(app)
+
+
 # redis-py lets go of a cluster's connections unclosed when it looks anew where the slots are.
 dropped_connections = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
@@ -212,6 +225,22 @@ def test_a_cluster_keeps_sessions_on_all_its_servers(new_app: MakeApp, tmp_path:
         assert all(node.client.dbsize() for node in nodes)
         assert post(clients[0], "/end", LATER) == {"ended": 12}
         assert [client.get("/get").json for client in clients] == [{}] * 12
+        gc.collect()
+
+
+@dropped_connections
+@pytest.mark.timeout(240)
+def test_when_a_server_of_a_cluster_falls_silent_its_replica_is_found(new_app: MakeApp, tmp_path: Path) -> None:
+    with cluster(tmp_path, documented_user(PASSWORD, "+cluster|slots +command")) as nodes:
+        ports = [node.client.config_get("port")["port"] for node in nodes]  # type: ignore[index]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        app = new_app(f"redis+cluster://{USER}@{hosts}", redis_timeout_seconds=1)
+        clients = [later(app) for _ in range(12)]
+        until(lambda: nodes[0].client.dbsize() == nodes[3].client.dbsize())
+        nodes[0].hang()
+        for client in clients:
+            until(lambda client=client: client.get("/get").status_code == 200)  # type: ignore[misc]
+            assert client.get("/get").json == {"user": "jane"}
         gc.collect()
 
 
@@ -274,6 +303,26 @@ def test_a_hung_redis_costs_a_few_requests_its_time_limit_and_then_milliseconds(
     # It closes by itself.
     until(lambda: client.get("/get").status_code == 200)
     assert client.get("/get").json == {"a": 1}
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_an_answer_that_is_there_is_read_however_long_the_worker_itself_was_held_up(
+    quick: LoopFlask, redis: RedisServer, connected: bool
+) -> None:
+    store: RedisStore = quick.extensions["session_store"]
+    redis.client.set("session:here", "an answer")
+
+    async def ask() -> Any:
+        if connected:
+            await store.ping()
+        asked = asyncio.create_task(store.execute("GET", "session:here"))
+        # Until it is on its way.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 - as a page that blocks, or a machine that is busy
+        return await asked
+
+    assert await_(ask()) == b"an answer"
 
 
 def test_the_circuit_says_when_it_opens_and_closes_and_is_quiet_between(
