@@ -56,7 +56,9 @@ def on_starting(server: Any) -> None:
         return probes.Probes(app, listeners, tls=server.cfg.is_ssl)
 
     # Of the arbiter, as this file is read anew on SIGHUP.
-    server.observer = Master(lambda: list(server.WORKERS), __version__, settings.session_backend)
+    server.observer = Master(
+        lambda: list(server.WORKERS), __version__, settings.session_backend, metrics.unreadable_files
+    )
     try:
         server.log.info("Metrics at: %s", metrics.serve(settings.metrics_bind, with_probes, server.observer))
     except OSError as error:

@@ -40,13 +40,19 @@ class MetricFiles(Collector):
         self._folder = folder
         self._lock = threading.Lock()
         self._told: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._unreadable: frozenset[str] = frozenset()
+
+    @property
+    def unreadable(self) -> int:
+        """How many of the files that were there when it was last asked for them could not be read."""
+        return len(self._unreadable)
 
     def collect(self) -> Iterator[Metric]:
         """Read all files."""
         with self._lock:
             # One that a worker is just making has no header yet.
             files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
-            families = list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+            families = self._merged(files)
             for family in families:
                 if family.type != "gauge":
                     family.samples = list(map(self._not_less, family.samples))
@@ -64,12 +70,25 @@ class MetricFiles(Collector):
                 try:
                     if together is not None and file.stat().st_size:
                         # What a reader cannot read must not get among the sums, where it would stay.
-                        MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
+                        _merge([str(file)])
                         _add(file, self._folder / f"{kind}_{_ENDED}.db", together)
                 except Exception as error:  # noqa: BLE001 - whatever is in a file, the master goes on
                     cause = f"{type(error).__name__}: {error}"
                     log.warning("What a worker had counted in %s is lost, as it cannot be read: %s", file.name, cause)
                 file.unlink()
+
+    def _merged(self, files: list[str]) -> list[Metric]:
+        unreadable = frozenset[str]()
+        try:
+            return _merge(files)
+        except Exception:  # noqa: BLE001 - whatever is in one of them, the others count
+            unreadable = frozenset(file for file in files if not _is_readable(file))
+            return _merge([file for file in files if file not in unreadable])
+        finally:
+            # A worker writes to its own as long as it lives, and each scrape comes upon it.
+            for file in unreadable - self._unreadable:
+                log.error("What a worker counts in %s is left out, as it cannot be read.", Path(file).name)
+            self._unreadable = unreadable
 
     def _not_less(self, sample: Sample) -> Sample:
         # The same fractions in another order have another sum, by a digit at the very end. Were it less, Prometheus
@@ -80,6 +99,18 @@ class MetricFiles(Collector):
             return sample._replace(value=told)
         self._told[series] = sample.value
         return sample
+
+
+def _merge(files: list[str]) -> list[Metric]:
+    return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+
+
+def _is_readable(file: str) -> bool:
+    try:
+        _merge([file])
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return True
 
 
 def _add(file: Path, to: Path, together: Callable[[float, float], float]) -> None:

@@ -81,6 +81,11 @@ def serve(bind: str, around: "Callable[[WSGIApplication], WSGIApplication]", *co
     return f"http://{host}:{_server.server_port}/metrics"
 
 
+def unreadable_files() -> int:
+    """How many of the workers' files the last answer had to leave out."""
+    return 0 if _files is None else _files.unreadable
+
+
 def _without_query(application: "WSGIApplication") -> "WSGIApplication":
     # `?name[]=` picks metrics by name, which the multiprocess collector answers with an exception.
     def call(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

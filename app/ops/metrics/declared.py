@@ -84,6 +84,11 @@ WORKER_ENDS = Metric(
     "Workers that have ended, as they were asked to or by a crash, a kill or a hang.",
     {"reason": ("asked", "crashed")},
 )
+FILES_UNREADABLE = Metric(
+    "server_metric_files_unreadable",
+    "gauge",
+    "Files of workers that are damaged, so that what they have counted is missing here; the log has their names.",
+)
 WORKER_RESIDENT = Metric("server_worker_resident_bytes", "gauge", "Resident memory of the largest worker.")
 RESIDENT = Metric(
     "server_resident_bytes",
@@ -198,7 +203,7 @@ ALL: Mapping[str, tuple[Metric, ...]] = {
     "Requests": (REQUEST_DURATION, REQUESTS_IN_FLIGHT, REFUSED, TIMED_OUT),
     "Server": (
         *(THREADS, THREADS_BUSY, CALLS_QUEUED, CONNECTIONS, LOOP_LAG),
-        *(WORKERS, WORKER_ENDS, WORKER_RESIDENT, RESIDENT, CPU, STARTED, INFO),
+        *(WORKERS, WORKER_ENDS, FILES_UNREADABLE, WORKER_RESIDENT, RESIDENT, CPU, STARTED, INFO),
     ),
     "Authentication": (
         *(LOGINS_STARTED, LOGINS_COMPLETED, LOGINS_FAILED, CALLBACK_AGE, PROVIDER_DURATION),

@@ -26,10 +26,18 @@ class Master(Collector):
     """Made in the master as it starts.
 
     :param workers: returns the process ids of those that are running.
+    :param unreadable: returns how many of their files were left out of the answer that this is a part of.
     """
 
-    def __init__(self, workers: Callable[[], Collection[int]], version: str, session_backend: str) -> None:
+    def __init__(
+        self,
+        workers: Callable[[], Collection[int]],
+        version: str,
+        session_backend: str,
+        unreadable: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._workers = workers
+        self._unreadable = unreadable
         self._info = [version, platform.python_version(), session_backend]
         self._ends = dict.fromkeys(declared.WORKER_ENDS.labels["reason"], 0)
         self._started = time.time()
@@ -46,6 +54,7 @@ class Master(Collector):
         yield _family(declared.STARTED, {(): self._started})
         yield _family(declared.WORKERS, {(): len(workers)})
         yield _family(declared.WORKER_ENDS, {(reason,): count for reason, count in self._ends.items()})
+        yield _family(declared.FILES_UNREADABLE, {(): self._unreadable()})
         resident = [_resident_bytes(pid) for pid in workers]
         yield _family(declared.WORKER_RESIDENT, {(): max(resident, default=0)})
         yield _family(declared.RESIDENT, {(): sum(resident) + _resident_bytes(os.getpid())})

@@ -76,6 +76,16 @@ def test_a_damaged_file_of_a_worker_that_has_ended_does_not_stop_the_server(serv
     assert count(server.metrics_url) == 2
 
 
+def test_a_damaged_file_of_a_worker_that_runs_costs_no_scrape(serve: Launcher, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    server = serve(PROMETHEUS_MULTIPROC_DIR=str(folder), **COUNTING)
+    httpx.get(server.url + "/")
+    (folder / "gauge_livesum_1.db").write_bytes(b"\0\0")
+    assert count(server.metrics_url) == 1
+    assert "server_metric_files_unreadable 1.0" in httpx.get(server.metrics_url).text
+    server.wait_for("counts in gauge_livesum_1.db is left out")
+
+
 def test_a_query_is_no_error(serve: Launcher) -> None:
     server = serve(**COUNTING)
     httpx.get(server.url + "/")

@@ -159,6 +159,22 @@ def test_a_damaged_file_is_dropped_with_a_sentence_and_the_others_count(
     assert "What a worker had counted in histogram_1.db is lost" in record.getMessage()
 
 
+@pytest.mark.parametrize("content", [b"\0\0", b"\x40\0\0\0\0\0\0\0" + b"\xff" * 64], ids=["short", "keys"])
+def test_a_damaged_file_of_a_worker_that_runs_is_left_out_said_once_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    files = MetricFiles(tmp_path)
+    write(tmp_path, "counter_1", {"seen_total": 3})
+    write(tmp_path, "counter_2", {"seen_total": 4})
+    (tmp_path / "histogram_2.db").write_bytes(content)
+    assert (samples(files), files.unreadable) == ({("seen_total", ()): 7}, 1)
+    assert (samples(files), files.unreadable) == ({("seen_total", ()): 7}, 1)
+    [record] = caplog.records
+    assert (record.levelname, "histogram_2.db is left out" in record.getMessage()) == ("ERROR", True)
+    files.worker_ended(2)
+    assert (samples(files), files.unreadable) == ({("seen_total", ()): 7}, 0)
+
+
 def test_of_an_info_only_what_is_so_now_is_seen(tmp_path: Path) -> None:
     files = MetricFiles(tmp_path)
     write(tmp_path, "gauge_livemax_1", {"key_info": 0}, "key_info", key_id="old")
