@@ -168,9 +168,9 @@ def _wait_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
     shared = RequestGreenlet(await_, getcurrent().gr_context or copy_context())
     shared.for_thread = True
     loop = the_loop()
-    future = asyncio.run_coroutine_threadsafe(shared.drive(coroutine), loop)
+    future = asyncio.run_coroutine_threadsafe(_outcome(shared, coroutine), loop)
 
-    def close_unless_begun(future: "futures.Future[T]") -> None:
+    def close_unless_begun(future: "futures.Future[Outcome]") -> None:
         # Given up before its first step, it would complain that nobody has awaited it.
         if future.cancelled():
             loop.call_soon_threadsafe(
@@ -182,13 +182,21 @@ def _wait_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
     if work is not None:
         work.waits_for(future)
     try:
-        return cast(T, future.result())
+        return cast(T, future.result().take())
     except futures.CancelledError:
         # `except Exception` must not catch it, as in a coroutine.
         raise asyncio.CancelledError from None
     except BaseException:
         future.cancel()
         raise
+
+
+async def _outcome(shared: RequestGreenlet, coroutine: Coroutine[Any, Any, Any]) -> Outcome:
+    try:
+        return Outcome(await shared.drive(coroutine))
+    except (SystemExit, KeyboardInterrupt) as error:
+        # A task that raises one of these ends the loop, and nobody who waits for it would ever hear.
+        return Outcome(None, error)
 
 
 class _Loop:

@@ -288,6 +288,29 @@ async def test_exceptions_cross_from_the_loop_to_the_thread() -> None:
         await asyncio.to_thread(thread)
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("serves", [True, False])
+def test_what_would_end_the_loop_ends_the_thread_that_waits_alone(error: BaseException, serves: bool) -> None:
+    async def leave() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    def thread() -> None:
+        with pytest.raises(type(error)):
+            await_(leave())
+        assert await_(answer()) == 42
+
+    @on_a_loop
+    async def with_a_server() -> None:
+        async with served(make()):
+            await asyncio.to_thread(thread)
+
+    if serves:
+        with_a_server()
+    else:
+        thread()
+
+
 def test_without_a_server_there_is_one_loop_in_a_thread_of_its_own() -> None:
     first, second = await_(where()), await_(where())
     assert first == second
