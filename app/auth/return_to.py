@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-_MAXIMUM = 1024
+# It is kept in a cookie, with room for all that else is there.
+_MAXIMUM_BYTES = 1024
 
 
 def is_safe_path(target: str) -> bool:
@@ -11,7 +12,9 @@ def is_safe_path(target: str) -> bool:
     `//host`, `/\host` and paths with control characters or spaces are refused: browsers drop tabs and line ends and
     read a backslash as a slash (WHATWG URL, 4.4), after which they may name another host.
     """
-    if not target.startswith("/") or target.startswith("//") or len(target) > _MAXIMUM:
+    if not target.startswith("/") or target.startswith("//"):
+        return False
+    if len(target.encode(errors="replace")) > _MAXIMUM_BYTES:
         return False
     if "\\" in target or any(character <= " " or character == "\x7f" for character in target):
         return False

@@ -15,6 +15,7 @@ from . import auth0, events
 from .client import NotSilently
 from .failures import CODE_USED, EXPIRED, NEEDS_THE_PERSON, REFUSED_BY_HOOK, classify
 from .hooks import LoginRefused, before_logout
+from .return_to import is_safe_path
 from .starting import begin_login, is_visit, login_failed, note_failure, parameter, tell_timed_out
 
 log = logging.getLogger(__name__)
@@ -86,4 +87,6 @@ async def logout() -> Response:
 
 
 def _to(app_state: Any) -> Response:
-    return redirect(app_state["return_to"] if app_state else "/")
+    # A page that begins a login has whatever state it likes.
+    return_to = app_state.get("return_to") if isinstance(app_state, dict) else None
+    return redirect(return_to if isinstance(return_to, str) and is_safe_path(return_to) else "/")

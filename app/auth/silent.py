@@ -5,6 +5,7 @@ from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Response
 
 from app.server import await_, on_loop
+from app.sessions import StoreUnavailable
 
 from .starting import begin_login, here, is_visit
 
@@ -17,7 +18,7 @@ def init_app(app: Flask) -> None:
     @app.before_request
     @on_loop
     def sign_in_silently() -> Response | None:
-        if not _is_page() or name in request.cookies or await_(current_app.extensions["auth0"].get_user()) is not None:
+        if not _is_page() or name in request.cookies or not _is_anonymous():
             return None
         response = await_(begin_login(here() or "/", {"prompt": "none"}))
         if response.status_code != 302:
@@ -26,6 +27,14 @@ def init_app(app: Flask) -> None:
         # Ends with the browser's session.
         response.headers.add("Set-Cookie", dump_cookie(name, "1", secure=secure, httponly=True, samesite="Lax"))
         return response
+
+
+def _is_anonymous() -> bool:
+    try:
+        return await_(current_app.extensions["auth0"].get_user()) is None
+    except StoreUnavailable:
+        # Who it is cannot be known now, and many a page does without.
+        return False
 
 
 def _is_page() -> bool:

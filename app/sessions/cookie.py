@@ -70,9 +70,9 @@ class CookieSessions(SessionInterface):
         # Once only: the error page that a failure below ends in saves the session as well.
         session.modified = False
         sent = self._sent(app, flask.request)
-        parts = self._parts(app, session) if session else []
-        for index, part in enumerate(parts):
-            set_cookie(app, response, _name(app, index), part, session.expires_in(self._lifetime))
+        parts = {_name(app, index): part for index, part in enumerate(self._parts(app, session) if session else [])}
+        for name, part in parts.items():
+            set_cookie(app, response, name, part, session.expires_in(self._lifetime))
         if parts:
             if not session.stored:
                 tell(session_created)
@@ -82,8 +82,9 @@ class CookieSessions(SessionInterface):
             tell_ended(session.ends_by, len(session.replaced) + session.stored)
             if _used_name(app) in flask.request.cookies:
                 sent.append(_used_name(app))
-        for name in sent[len(parts) :]:
-            delete_cookie(app, response, name)
+        for name in sent:
+            if name not in parts:
+                delete_cookie(app, response, name)
 
     def regenerate(self, session: Session) -> None:
         """Begin anew under another id. The old cookies are overwritten in the browser that sent them."""

@@ -5,6 +5,7 @@ import logging
 import os
 from typing import Any
 
+from auth0_server_python.auth_types import StartInteractiveLoginOptions
 from flask import Blueprint, Flask, abort, redirect, request, session
 from werkzeug.wrappers import Response
 
@@ -69,6 +70,13 @@ async def whole_session() -> dict[str, Any]:
 @login_required
 async def token() -> dict[str, Any]:
     return {"token": await auth0.get_access_token(), "worker": os.getpid()}
+
+
+@tests.get("/own-login")
+async def own_login() -> Response:
+    """A login that a page begins by itself, as in the guide, with a state of its own."""
+    options = StartInteractiveLoginOptions(app_state=dict(request.args))
+    return redirect(await auth0.start_interactive_login(options))
 
 
 @tests.get("/worker")

@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,7 @@ def test_an_id_token_is_no_logout_token(browser: AppBrowser) -> None:
         {"data": {"logout_token": "x" * 9000}},
         {"data": {"logout_token": "\x00"}},
         {"data": {"logout_token": "é.é.é"}},
+        {"data": {"logout_token": f"{urlsafe_b64encode(b'[' * 3000).decode()}.e30.AA"}},
         {"json": {"logout_token": "a.b.c"}},
         {"content": b"logout_token=a.b.c", "headers": {"content-type": "text/plain"}},
         {"params": {"logout_token": "a.b.c"}, "data": {}},

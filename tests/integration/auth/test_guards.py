@@ -277,3 +277,15 @@ def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
     # Who asks for it is told what is wrong.
     if what == "a hook":
         assert browser.visit("/login").status_code == 403
+
+
+@pytest.mark.parametrize("backend", ["redis"])
+def test_where_redis_is_away_nobody_is_asked_silently_and_pages_without_a_session_go_on(
+    silent: ServedApp, new_browser: MakeBrowser
+) -> None:
+    browser = new_browser(silent)
+    browser.sign_in_as()
+    assert silent.redis is not None
+    silent.redis.stop()
+    assert browser.get("/tests/worker", headers=VISIT).status_code == 200
+    assert browser.get("/", headers=VISIT).status_code == 503

@@ -93,6 +93,22 @@ def test_login_leads_to_no_address_that_a_stranger_chose(browser: AppBrowser, re
     assert "planted" not in str(answer.headers)
 
 
+@pytest.mark.parametrize(
+    ("state", "leads_to"),
+    [
+        ("", "/"),
+        ("?cart=1", "/"),
+        ("?return_to=/profile?x=1", "/profile?x=1"),
+        ("?return_to=//evil.example/", "/"),
+        ("?return_to=https://evil.example/", "/"),
+    ],
+)
+def test_a_login_that_a_page_begins_with_a_state_of_its_own_leads_into_the_app(
+    browser: AppBrowser, state: str, leads_to: str
+) -> None:
+    assert location(browser.get(browser.callback(f"/tests/own-login{state}"))) == leads_to
+
+
 def test_only_allowed_parameters_of_a_login_link_reach_the_provider(browser: AppBrowser) -> None:
     allowed = {"screen_hint": "signup", "login_hint": "a@b.example", "connection": "c", "ui_locales": "de fr"}
     ignored = {"prompt": "none", "max_age": "0", "acr_values": "x", "foo": "bar"}

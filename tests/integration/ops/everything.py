@@ -60,6 +60,7 @@ ROUTES = {
     "/tests/session": "/tests/session",
     "/tests/token": "/tests/token",
     "/tests/worker": "/tests/worker",
+    "/tests/own-login": "/tests/own-login",
     "/tests/shared-token": "/tests/shared-token",
     "/tests/keep/<value>": "/tests/keep/something",
     "/tests/kept": "/tests/kept",

@@ -1,5 +1,6 @@
 """What a signed token of the provider must be, beyond its signature."""
 
+import base64
 import json
 import time
 from typing import Any
@@ -37,6 +38,13 @@ def read(key: Any = KEY, algorithm: str = "RS256", kid: str | None = "one", **ch
 
 def test_a_good_token_gives_its_claims() -> None:
     assert read()["sub"] == "s"
+
+
+def test_a_token_of_brackets_within_brackets_is_refused_as_any_other() -> None:
+    """Anybody may send one; Python's parser ends it with what is no error of a value."""
+    header = base64.urlsafe_b64encode(b'{"kid":' + b"[" * 3000).decode()
+    with pytest.raises(jwt.InvalidTokenError):
+        verified(f"{header}.e30.AA", KEYS, "client", LEEWAY, ID_TOKEN_CLAIMS)
 
 
 @pytest.mark.parametrize("claim", ID_TOKEN_CLAIMS)

@@ -85,6 +85,16 @@ def test_a_session_that_shrinks_leaves_no_part_behind(client: FlaskClient) -> No
     assert client.get("/get").json == {"a": "small"}
 
 
+def test_a_part_that_is_left_over_where_others_are_lost_does_not_get_into_the_next_session(client: FlaskClient) -> None:
+    client.post("/set", json={"a": "x" * 9000})
+    # A browser that has too many cookies drops some.
+    for lost in (f"{NAME}.1", f"{NAME}.2"):
+        client.delete_cookie(lost)
+    client.post("/set", json={"b": "y" * 3000})
+    assert list(values(client)) == [NAME, f"{NAME}.1", USED]
+    assert client.get("/get").json == {"b": "y" * 3000}
+
+
 def test_a_session_past_the_limit_is_a_clear_error_and_the_old_one_stays(
     app: LoopFlask, caplog: pytest.LogCaptureFixture
 ) -> None:
