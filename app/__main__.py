@@ -1,7 +1,7 @@
 """`python -m app settings`: the table of all settings, and a check of them without starting.
 
 `python -m app metrics`: the page docs/metrics.md. `python -m app health`: whether the server on this machine is well.
-`python -m app keys`: a new secret for sessions.
+`python -m app keys`: a new secret for sessions. `python -m app pseudonym SUB`: what a user is called in the log.
 """
 
 import argparse
@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands.add_parser("metrics", help="print docs/metrics.md: every metric, its labels and what it means")
     commands.add_parser("keys", help="print a new secret for AUTH0_SECRET")
+    pseudonym = commands.add_parser("pseudonym", help="print what a user is called in security events, by each key")
+    pseudonym.add_argument("sub", help="the user's `sub`, such as auth0|5f7c8ec7c33c6c004bbafe82")
     options = parser.parse_args(arguments)
     if options.command == "keys":
         print(secrets.token_hex(_SECRET_BYTES))
@@ -31,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _metrics()
     if options.command == "health":
         return _health("live" if options.live else "ready")
+    if options.command == "pseudonym":
+        return _pseudonym(options.sub)
     return _settings(options.markdown)
 
 
@@ -50,6 +54,19 @@ def _metrics() -> int:
     from .ops.metrics import page  # noqa: PLC0415
 
     print(page.markdown(), end="")
+    return 0
+
+
+def _pseudonym(sub: str) -> int:
+    from .sessions.keyring import KeyRing  # noqa: PLC0415
+    from .settings import SettingsError, load_settings  # noqa: PLC0415
+
+    try:
+        keyring = KeyRing(load_settings().secrets)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(*keyring.pseudonyms(sub), sep="\n")
     return 0
 
 

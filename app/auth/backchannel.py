@@ -34,12 +34,12 @@ async def backchannel_logout() -> Response:
         _tell("unavailable")
         # The specification knows no other status for a logout that failed.
         return _answer(400, "logout_failed", "Sessions cannot be reached at the moment.")
-    _tell("ended", sessions=ended)
+    _tell("ended", sessions=ended.sessions, user=ended.user)
     return _answer(200)
 
 
-def _tell(outcome: str, *, sessions: int = 0, reason: str = "") -> None:
-    events.tell(events.backchannel_answered, outcome=outcome, sessions=sessions, reason=reason)
+def _tell(outcome: str, *, sessions: int = 0, reason: str = "", user: str | None = None) -> None:
+    events.tell(events.backchannel_answered, outcome=outcome, sessions=sessions, reason=reason, user=user)
 
 
 def _answer(status: int, error: str = "", description: str = "") -> Response:

@@ -1,7 +1,7 @@
 """The SDK's client as pages use it: `auth0.get_user()` and the rest of the guide's table."""
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -38,6 +38,13 @@ class NotSilently(Exception):
         super().__init__("nobody was signed in without being asked")
         self.app_state = app_state
         self.code = code
+
+
+class LoggedOut(NamedTuple):
+    """What a logout token has ended: how many sessions, and whose, by their pseudonym, where it names the user."""
+
+    sessions: int
+    user: str | None
 
 
 class Auth0Client(TokenClient):
@@ -101,8 +108,10 @@ class Auth0Client(TokenClient):
         user.update(claims)
         return user
 
-    async def handle_backchannel_logout(self, logout_token: str, store_options: dict[str, Any] | None = None) -> int:
-        """The SDK's, with all checks of OpenID Connect Back-Channel Logout 1.0, 2.6; how many sessions there were.
+    async def handle_backchannel_logout(
+        self, logout_token: str, store_options: dict[str, Any] | None = None
+    ) -> LoggedOut:
+        """The SDK's, with all checks of OpenID Connect Back-Channel Logout 1.0, 2.6.
 
         The SDK accepts a token twice, a stale one, one with a nonce or of another kind, and wants both `sid` and `sub`.
 
@@ -122,7 +131,7 @@ class Auth0Client(TokenClient):
             if not first:
                 raise BackchannelLogoutError("the logout token was used before")
             ended: int = await self._state_store.delete_by_logout_token(claims, store_options) or 0
-        return ended
+        return LoggedOut(ended, events.pseudonym(claims))
 
     def user_label(self) -> str | None:
         """What all sessions of the user who is signed in can be found by."""

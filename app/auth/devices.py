@@ -52,17 +52,17 @@ async def devices() -> list[Device]:
 
 async def end_device(name: str) -> bool:
     """End the one session of this user's that has this name; False if there is none."""
-    label = current_app.extensions["auth0"].user_label()
+    label, user = await _user()
     ended = label is not None and await sessions.end_one(label, name, cause="device")
-    events.tell(events.logged_out, kind="device", sessions=int(ended))
+    events.tell(events.logged_out, kind="device", sessions=int(ended), user=user)
     return ended
 
 
 async def end_all_devices() -> int:
     """End all sessions of this user's, this one among them; how many there were."""
-    label = current_app.extensions["auth0"].user_label()
+    label, user = await _user()
     ended = 0 if label is None else await sessions.end(label, at=now(), cause="everywhere")
-    events.tell(events.logged_out, kind="everywhere", sessions=ended)
+    events.tell(events.logged_out, kind="everywhere", sessions=ended, user=user)
     return ended
 
 
@@ -85,6 +85,12 @@ def is_own_form() -> bool:
     if site is not None:
         return site == "same-origin"
     return request.headers.get("Origin") == str(current_app.config["ORIGIN"])
+
+
+async def _user() -> tuple[str | None, str | None]:
+    # What their sessions are found by, and what they are called in the log.
+    auth0 = current_app.extensions["auth0"]
+    return auth0.user_label(), events.pseudonym(await auth0.get_user())
 
 
 def _time(began: Any) -> datetime:

@@ -2,17 +2,19 @@
 
 Blinker signals, as Flask's own. The sender is the app, so `login_failed.connect(function, sender=app)` hears of one app
 alone. A receiver is called as `function(app, **arguments)`, in the request's context if there is one, on the loop: it
-must not block, and what it raises would break the request. No argument is secret or says who somebody is.
+must not block, and what it raises would break the request. No argument is secret or says who somebody is: `user` is
+the pseudonym of whom it is about (docs/decisions/0008), None where that is not known.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from blinker import Namespace
 
-from app import server
+from app import server, sessions
 
 from .failures import outcome_of
 
@@ -27,7 +29,9 @@ login_returned = _signals.signal(
     "login-returned",
     doc="A browser came back from the provider with a login of its own. `seconds`: since it was sent there.",
 )
-login_completed = _signals.signal("login-completed", doc="Somebody is signed in; the session has been written.")
+login_completed = _signals.signal(
+    "login-completed", doc="Somebody is signed in; the session has been written. `user`: their pseudonym."
+)
 login_failed = _signals.signal(
     "login-failed",
     doc="A login ended in something else. `step`: one of `LOGIN_STEPS`; `cause`: one of `failures.CAUSES`; `code`: "
@@ -35,16 +39,18 @@ login_failed = _signals.signal(
 )
 access_refused = _signals.signal(
     "access-refused",
-    doc="Somebody who is signed in may not see a page. `missing`: names of what they do not have, without values.",
+    doc="Somebody who is signed in may not see a page. `missing`: names of what they do not have, without values; "
+    "`user`: their pseudonym.",
 )
 logged_out = _signals.signal(
     "logged-out",
-    doc="Somebody ended sessions of theirs. `kind`: one of `LOGOUTS`; `sessions`: how many ended.",
+    doc="Somebody ended sessions of theirs. `kind`: one of `LOGOUTS`; `sessions`: how many ended; "
+    "`user`: their pseudonym.",
 )
 backchannel_answered = _signals.signal(
     "backchannel-answered",
     doc="The provider's logout token was answered. `outcome`: one of `BACKCHANNEL_OUTCOMES`; `sessions`: how many "
-    "ended; `reason`: a sentence on why it was refused, else empty.",
+    "ended; `reason`: a sentence on why it was refused, else empty; `user`: the pseudonym of whom a valid one names.",
 )
 provider_answered = _signals.signal(
     "provider-answered",
@@ -54,7 +60,7 @@ provider_answered = _signals.signal(
 refresh_ended = _signals.signal(
     "refresh-ended",
     doc="An access token was to be renewed. `outcome`: one of `REFRESH_OUTCOMES`; `code`: as of `login_failed`, "
-    "else empty.",
+    "else empty; `operator`: as of `login_failed`; `user`: whose it was, a pseudonym.",
 )
 refresh_lock_taken = _signals.signal(
     "refresh-lock-taken",
@@ -67,6 +73,12 @@ BACKCHANNEL_OUTCOMES = ("ended", "refused", "unavailable", "unsupported")
 PROVIDER_CALLS = ("metadata", "keys", "par", "token", "refresh", "revoke")
 PROVIDER_OUTCOMES = ("ok", "refused", "slow", "down")
 REFRESH_OUTCOMES = ("renewed", "refused", "reused", "provider_down")
+
+
+def pseudonym(claims: Mapping[str, Any] | None) -> str | None:
+    """The pseudonym of the user with these claims; None for nobody."""
+    subject = (claims or {}).get("sub")
+    return sessions.pseudonym(subject) if isinstance(subject, str) else None
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def _guard(requirements: Requirements) -> Response | None:
         return None
     missing = requirements.missing(user)
     if missing:
-        events.tell(events.access_refused, missing=missing)
+        events.tell(events.access_refused, missing=missing, user=events.pseudonym(user))
         if wants_json():
             return problem(403, "You may not use this.")
         abort(403)

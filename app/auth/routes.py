@@ -69,7 +69,7 @@ async def callback() -> Any:
         if failure in (EXPIRED, CODE_USED) and await auth0.get_user() is not None:
             return redirect("/")
         return login_failed("callback", error, failure)
-    events.tell(events.login_completed)
+    events.tell(events.login_completed, user=events.pseudonym(await auth0.get_user()))
     return _to(result.get("app_state"))
 
 
@@ -80,7 +80,7 @@ async def logout() -> Response:
     await before_logout(user or {})
     federated = current_app.config["AUTH0_LOGOUT_FEDERATED"]
     url = await auth0.logout(LogoutOptions(return_to=current_app.config["ORIGIN"], federated=federated))
-    events.tell(events.logged_out, kind="user", sessions=0 if user is None else 1)
+    events.tell(events.logged_out, kind="user", sessions=0 if user is None else 1, user=events.pseudonym(user))
     response = redirect(url)
     forget_pages(response)
     return response

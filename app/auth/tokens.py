@@ -15,8 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from app import sessions
 
-from .events import call_to_provider, refresh_ended, refresh_lock_taken, tell
-from .failures import DOWN, SLOW, classify, code_of
+from .events import call_to_provider, pseudonym, refresh_ended, refresh_lock_taken, tell
+from .failures import DOWN, OPERATORS, SLOW, classify, code_of
 from .provider import LOGIN, ProviderClient
 from .stores import FlaskSessionStateStore
 from .token_state import good_for, grant, newest, renewed
@@ -208,7 +208,8 @@ class TokenClient(ProviderClient):
             failure = classify(error)
             away, code = failure in (DOWN, SLOW), code_of(error)
             refused = "reused" if code == "invalid_grant" else "refused"
-            tell(refresh_ended, outcome="provider_down" if away else refused, code=code)
+            outcome, operator = "provider_down" if away else refused, failure.cause in OPERATORS
+            tell(refresh_ended, outcome=outcome, code=code, operator=operator, user=pseudonym(state.get("user")))
             if away:
                 _remember(self._failed_at, session, time.monotonic())
                 raise TokenUnavailable(error) from error
@@ -217,7 +218,7 @@ class TokenClient(ProviderClient):
                 AccessTokenErrorCode.REFRESH_TOKEN_ERROR, "The provider does not renew the token.", error
             ) from error
         self._failed_at.pop(session, None)
-        tell(refresh_ended, outcome="renewed", code="")
+        tell(refresh_ended, outcome="renewed", code="", operator=False, user=pseudonym(state.get("user")))
         return answer
 
     async def _forget(self, state: dict[str, Any], error: Exception) -> None:

@@ -24,6 +24,7 @@ class SecurityEvents:
             auth.login_completed: self._on_completed,
             auth.login_failed: self._on_failed,
             auth.access_refused: self._on_access,
+            auth.refresh_ended: self._on_refresh,
             auth.logged_out: self._on_logout,
             auth.backchannel_answered: self._on_backchannel,
             sessions.session_refused: self._on_refused,
@@ -33,8 +34,8 @@ class SecurityEvents:
         for signal, receiver in told.items():
             signal.connect(receiver, sender=app)
 
-    def _on_completed(self, app: Flask) -> None:
-        _write(logging.INFO, "authn_login_success", "login succeeded")
+    def _on_completed(self, app: Flask, *, user: str | None) -> None:
+        _write(logging.INFO, "authn_login_success", "login succeeded", user=user)
 
     def _on_failed(self, app: Flask, *, step: str, cause: str, code: str, operator: bool) -> None:
         # A silent login asks whether there is a session at the provider; that there is none is no failure.
@@ -42,17 +43,27 @@ class SecurityEvents:
             level = logging.ERROR if operator else logging.WARNING
             _write(level, "authn_login_fail", f"login failed: {cause}", step=step, cause=cause, code=code)
 
-    def _on_access(self, app: Flask, *, missing: list[str]) -> None:
-        _write(logging.WARNING, "authz_fail", "access refused", missing=missing)
+    def _on_access(self, app: Flask, *, missing: list[str], user: str | None) -> None:
+        _write(logging.WARNING, "authz_fail", "access refused", missing=missing, user=user)
 
-    def _on_logout(self, app: Flask, *, kind: str, sessions: int) -> None:
+    def _on_refresh(self, app: Flask, *, outcome: str, code: str, operator: bool, user: str | None) -> None:
+        # A provider that is down is nobody's attempt, and has its metric.
+        level = logging.ERROR if operator else logging.WARNING
+        if outcome == "reused":
+            _write(level, "authn_token_reuse", "the provider takes a refresh token no more", code=code, user=user)
+        elif outcome == "refused":
+            _write(level, "authn_token_refuse", "the provider does not renew a token", code=code, user=user)
+
+    def _on_logout(self, app: Flask, *, kind: str, sessions: int, user: str | None) -> None:
         if sessions:
             cause = "logout" if kind == "user" else kind
-            _write(logging.INFO, "session_expired", f"sessions ended: {cause}", cause=cause, sessions=sessions)
+            message = f"sessions ended: {cause}"
+            _write(logging.INFO, "session_expired", message, cause=cause, sessions=sessions, user=user)
 
-    def _on_backchannel(self, app: Flask, *, outcome: str, sessions: int, reason: str) -> None:
+    def _on_backchannel(self, app: Flask, *, outcome: str, sessions: int, reason: str, user: str | None) -> None:
         if outcome == "ended":
-            _write(logging.INFO, "session_expired", "back-channel logout", cause="backchannel", sessions=sessions)
+            told = {"cause": "backchannel", "sessions": sessions, "user": user}
+            _write(logging.INFO, "session_expired", "back-channel logout", **told)
         elif outcome == "refused":
             _write(logging.WARNING, "input_validation_fail", "back-channel logout refused", reason=reason)
         else:

@@ -16,6 +16,7 @@ from flask import Flask, current_app, session
 from .cookie import CookieSessions
 from .events import tell_ended
 from .index import Index, Listed
+from .keyring import KeyRing
 from .locks import Locks
 from .merge import Resolve
 from .model import Session
@@ -60,6 +61,12 @@ def ends_at() -> datetime:
 def sid_digest() -> str:
     """What the current session is called: no secret, and the same as in `listed`."""
     return hashlib.sha256(_session().sid.encode()).hexdigest()
+
+
+def pseudonym(text: str) -> str:
+    """What *text* is called where it must not be read, as in a log; the same as long as the first key is."""
+    keyring: KeyRing = current_app.extensions["session_keys"]
+    return keyring.pseudonyms(text)[0]
 
 
 async def save() -> bool:

@@ -61,6 +61,10 @@ class KeyRing:
         keys = [self._keys[self._first], *(key for id_, key in self._keys.items() if id_ != self._first)]
         return [_expand(key, info)[:16].hex() for key in keys]
 
+    def pseudonyms(self, text: str) -> list[str]:
+        """What *text* is called in logs, by each key, the first key first (docs/decisions/0008)."""
+        return self.names("pseudonym", text)
+
     def open(self, purpose: str, context: bytes, blob: bytes) -> bytes:
         """Decrypt what `seal` made.
 

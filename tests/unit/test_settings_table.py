@@ -8,6 +8,7 @@ import pytest
 
 from app import settings_table
 from app.__main__ import main
+from app.sessions.keyring import KeyRing
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +104,18 @@ def test_the_table_fits_the_terminal(environment: dict[str, str], monkeypatch: p
     monkeypatch.setenv("COLUMNS", "70")
     meanings = [line for line in settings_table.text().splitlines() if line.startswith("    ")]
     assert max(map(len, meanings)) <= 70
+
+
+def test_a_user_has_a_pseudonym_by_each_key_and_the_first_is_that_of_the_log(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old = SECRETS["AUTH0_CLIENT_SECRET"] + SECRETS["AUTH0_CLIENT_SECRET"][::-1], environment["AUTH0_SECRET"]
+    monkeypatch.setenv("AUTH0_SECRET", f"{new},{old}")
+    assert main(["pseudonym", "auth0|jane"]) == 0
+    printed = capsys.readouterr().out.split()
+    assert printed == [KeyRing([key]).pseudonyms("auth0|jane")[0] for key in (new, old)]
+    monkeypatch.setenv("AUTH0_SECRET", "")
+    assert main(["pseudonym", "auth0|jane"]) == 1
 
 
 def test_an_unknown_command_is_refused_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:

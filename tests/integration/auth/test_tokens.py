@@ -6,11 +6,12 @@ import httpx
 import jwt
 import pytest
 
-from tests.integration.browser import AppBrowser, until
+from app.sessions.keyring import KeyRing
+from tests.integration.browser import AppBrowser, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location
 from tests.integration.identity.protocol import RelyingParty
-from tests.servers.app import ServedApp
+from tests.servers.app import SECRET, ServedApp
 from tests.servers.identity import CONFIGURATION
 
 OFFLINE = "openid profile email offline_access"
@@ -107,6 +108,12 @@ def test_a_refused_refresh_is_a_page_that_offers_to_sign_in_and_no_loop(browser:
     browser.failed(page, 403, ENDED)
     assert browser.line_of(page, "an API could not be called: access_ended")["level"] == "warning"
     assert browser.user is not None, "it is the token that has ended, not the session"
+    # Whose it was, and that they have signed in before, is to be seen; who it was is not.
+    [refused] = [line for line in lines(app.log) if line.get("event") == "authn_token_reuse"]
+    [signed_in] = [line for line in lines(app.log) if line.get("event") == "authn_login_success"]
+    assert (refused["level"], refused["code"]) == ("warning", "invalid_grant")
+    assert refused["user"] == signed_in["user"]
+    assert refused["user"] == KeyRing([SECRET]).pseudonyms(browser.user["sub"])[0]
 
 
 def test_a_refresh_token_that_was_refused_is_not_tried_again(browser: AppBrowser, app: ServedApp) -> None:

@@ -187,6 +187,16 @@ class Everything:
         browser.set_cookie("refuse", "1")
         browser.get(browser.callback("/login", USER["username"], USER["password"]))
 
+    def refuse_to_renew(self) -> None:
+        """The provider takes a refresh token no more, and refuses one for another reason."""
+        knobs = self.provider.knobs
+        for refuse in (lambda: knobs.refuse_refresh(1), lambda: knobs.answer("/oauth/token", 403)):
+            knobs.access_token_lifetime(1)
+            person = self.signed_in()
+            refuse()
+            person.get("/tests/token")
+            knobs.reset()
+
     def log_out_by_token(self) -> None:
         """The provider's logout: good, refused in several ways, and without Redis."""
         browser = self.signed_in()
@@ -297,6 +307,7 @@ def let_it_happen(everything: Everything) -> set[str]:
     everything.fail_to_sign_in()
     person.get("/tests/editors")
     person.get("/tests/strong")
+    everything.refuse_to_renew()
     everything.log_out_by_token()
     everything.lose_redis(person)
     everything.inject()

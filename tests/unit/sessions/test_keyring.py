@@ -83,3 +83,11 @@ def test_the_key_is_hkdf_of_the_secret() -> None:
     blob = KeyRing([NEW]).seal("session", b"id", b"plaintext")
     derived = HKDF(SHA256(), 32, b"auth0-flask session keys, version 1", b"session\0id").derive(NEW.encode())
     assert AESGCM(derived).decrypt(blob[5:17], blob[17:], blob[:5]) == b"plaintext"
+
+
+def test_a_pseudonym_is_the_same_for_the_same_key_alone_and_no_other_name_of_it() -> None:
+    keyring = KeyRing([NEW, OLD])
+    assert keyring.pseudonyms("auth0|jane") == [KeyRing([key]).pseudonyms("auth0|jane")[0] for key in (NEW, OLD)]
+    assert len({*keyring.pseudonyms("auth0|jane"), *keyring.pseudonyms("auth0|john")}) == 4
+    # What a user's sessions stand under in Redis is made of the same keys.
+    assert not {*keyring.pseudonyms("auth0|jane")} & {*keyring.names("session label", "auth0|jane")}
