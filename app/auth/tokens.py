@@ -1,11 +1,12 @@
 """Access tokens: kept in the session, renewed before they end, by one request at a time in the whole fleet."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from auth0_server_python.auth_types import LogoutOptions
 from auth0_server_python.error import AccessTokenError, AccessTokenErrorCode, ApiError, SessionExpiredError
@@ -18,18 +19,17 @@ from app import sessions
 from .events import call_to_provider, pseudonym, refresh_ended, refresh_lock_taken, tell
 from .failures import DOWN, OPERATORS, SLOW, classify, code_of
 from .provider import LOGIN, ProviderClient
+from .renewed_here import RenewedHere, remember
 from .stores import FlaskSessionStateStore
 from .token_state import good_for, grant, newest, renewed
 from .verification import ID_TOKEN_CLAIMS
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 # A holder of the lock that died is replaced after this long; one that lives renews its lease.
 LEASE_SECONDS = 10.0
 # So long after a renewal failed nobody waits for another while the token they have is good.
 RETRY_SECONDS = 10.0
-_REMEMBERED = 1000
 
 
 class TokenUnavailable(AccessTokenError):
@@ -51,7 +51,7 @@ class TokenClient(ProviderClient):
         self._margin = margin
         self._revoke = revoke
         self._failed_at: dict[str, float] = {}
-        self._renewed_here: dict[str, dict[str, Any]] = {}
+        self._renewed_here = RenewedHere()
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def get_access_token(
@@ -128,6 +128,7 @@ class TokenClient(ProviderClient):
 
     async def close(self) -> None:
         """End what is under way, and close the connections."""
+        await self._renewed_here.close()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await super().close()
 
@@ -159,8 +160,8 @@ class TokenClient(ProviderClient):
         if not await sessions.reload():
             _end()
         state = await self._state()
-        known = self._renewed_here.get(session, state)
-        if known.get("renewed", 0) > state.get("renewed", 0):
+        known = self._renewed_here.newer_than(state, session)
+        if known is not None:
             # What another request has renewed is not to be seen in cookies, nor in a Redis that has not taken it.
             await self._keep(session, state, known)
             state = known
@@ -178,17 +179,26 @@ class TokenClient(ProviderClient):
 
     async def _keep(self, session: str, before: dict[str, Any], state: dict[str, Any]) -> None:
         await self._state_store.set(self._state_identifier, state)
-        # If Redis does not take it now, the next request of the session brings it: the refresh token before this one
-        # is used up.
-        _remember(self._renewed_here, session, state)
-        stored = await sessions.save()
+        # If Redis does not take it now it is brought later, by the next request of the session if that comes first: the
+        # refresh token before this one is used up.
+        self._renewed_here.keep(session, state)
+        try:
+            stored = await sessions.save()
+        except sessions.StoreUnavailable:
+            # Whatever becomes of this request and of the session that it has.
+            write = functools.partial(sessions.amender(), self._state_identifier)
+            self._renewed_here.offer(session, write, functools.partial(self._give_up, before))
+            raise
         if sessions.shared():
-            self._renewed_here.pop(session, None)
+            self._renewed_here.drop(session)
         if not stored:
-            # A logout came first, and does not know of this one.
-            if self._revoke and state.get("refresh_token") != before.get("refresh_token"):
-                self._revoke_soon(state["refresh_token"], state.get("domain") or self._domain)
+            self._give_up(before, state)
             _end()
+
+    def _give_up(self, before: dict[str, Any], state: dict[str, Any]) -> None:
+        # A logout came first, and does not know of this one.
+        if self._revoke and state.get("refresh_token") != before.get("refresh_token"):
+            self._revoke_soon(state["refresh_token"], state.get("domain") or self._domain)
 
     async def _asked(
         self, session: str, state: dict[str, Any], audience: str | None, wanted: str | None
@@ -211,7 +221,7 @@ class TokenClient(ProviderClient):
             outcome, operator = "provider_down" if away else refused, failure.cause in OPERATORS
             tell(refresh_ended, outcome=outcome, code=code, operator=operator, user=pseudonym(state.get("user")))
             if away:
-                _remember(self._failed_at, session, time.monotonic())
+                remember(self._failed_at, session, time.monotonic())
                 raise TokenUnavailable(error) from error
             await self._forget(state, error)
             raise AccessTokenError(
@@ -246,14 +256,6 @@ class TokenClient(ProviderClient):
                     (await http.post(endpoint or f"https://{domain}/oauth/revoke", data=parameters)).raise_for_status()
         except Exception as error:  # noqa: BLE001 - the session has ended all the same
             log.warning("a refresh token could not be revoked", extra={"code": type(error).__name__})
-
-
-def _remember(what: dict[str, T], session: str, value: T) -> None:
-    # The oldest go first.
-    what.pop(session, None)
-    what[session] = value
-    if len(what) > _REMEMBERED:
-        del what[next(iter(what))]
 
 
 def _access_token(tokens: dict[str, Any] | None) -> str:

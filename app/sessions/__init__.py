@@ -15,6 +15,7 @@ from . import eviction, rotation
 from .connect import Connection
 from .cookie import CookieSessions
 from .current import (
+    amender,
     end,
     end_one,
     ends_at,
@@ -50,6 +51,7 @@ __all__ = [
     "Stats",
     "StoreUnavailable",
     "TransientCookies",
+    "amender",
     "end",
     "end_one",
     "ends_at",

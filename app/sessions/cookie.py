@@ -7,6 +7,7 @@ back a session that was ended meanwhile nor undo what was written.
 import hmac
 import secrets
 import time
+from typing import Any
 
 import flask
 from flask import Flask, Request, Response
@@ -100,6 +101,10 @@ class CookieSessions(SessionInterface):
 
     async def reload(self, session: Session) -> bool:
         """Do nothing: all of it came with the request."""
+        return True
+
+    async def amend(self, sid: str, key: str, value: Any) -> bool:
+        """Do nothing: no response, no cookies."""
         return True
 
     def _used(self, app: Flask, request: Request, session: Session) -> bool:

@@ -3,9 +3,10 @@
 In cookie mode nobody but the browser has a session, so what reaches for it from outside finds none.
 """
 
+import functools
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -76,6 +77,15 @@ async def save() -> bool:
     :raises StoreUnavailable: Redis does not take it.
     """
     return await _interface().save(_session())
+
+
+def amender() -> Callable[[str, Any], Awaitable[bool]]:
+    """What writes one key of the current session, at any time and whatever has become of this request.
+
+    It is called with the key and its value, and answers False if the session has ended. A key that others have changed
+    meanwhile is what `on_conflict` says. It raises `StoreUnavailable` as `save` does.
+    """
+    return functools.partial(_interface().amend, _session().sid)
 
 
 async def reload() -> bool:

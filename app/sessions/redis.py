@@ -7,6 +7,7 @@ in Redis neither names a session's cookie nor opens without it.
 import asyncio
 import logging
 from datetime import timedelta
+from typing import Any
 
 import flask
 from flask import Flask, Request, Response
@@ -122,6 +123,19 @@ class RedisSessions(ServerSideSessionInterface):
             merge(session, theirs, self.resolvers)
             session.version = theirs.version
         return True
+
+    async def amend(self, sid: str, key: str, value: Any) -> bool:
+        """Put *value* under *key* of the session of this id as it is in Redis now.
+
+        :returns: False if it has ended.
+        :raises StoreUnavailable: Redis does not answer, or does not take it.
+        """
+        session = await self.find(sid)
+        if session is None:
+            return False
+        resolve = self.resolvers.get(key)
+        session[key] = resolve(session.get(key), value) if resolve else value
+        return await self.save(session)
 
     async def _saved(self, session: Session) -> bool:
         # Once only: the error page that a failure ends in saves the session as well.
