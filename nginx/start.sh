@@ -51,6 +51,7 @@ watch() {
 
 name='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?'
 address='[0-9.]+|\[[0-9A-Fa-f:.]+\]'
+network='([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?'
 path='/[A-Za-z0-9._/@+-]+'
 port='[0-9]{1,5}'
 # Without IPv6 in the kernel, listening on [::] fails.
@@ -67,13 +68,14 @@ setting NGINX_STATUS_PORT 8081 "$port" 8081
 setting NGINX_STATUS_SOCKET '' "$path" /run/status/nginx.sock
 setting NGINX_PUBLIC_PORT 443 "$port" 443
 setting NGINX_PROXY_PROTOCOL off 'on|off' on
-setting NGINX_TRUSTED_PROXIES '' '([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?' '10.0.0.0/8 fd00::/8' 256
+setting NGINX_TRUSTED_PROXIES '' "$network" '10.0.0.0/8 fd00::/8' 256
 setting NGINX_WORKERS auto 'auto|[1-9][0-9]{0,2}' 2
 setting NGINX_MAX_BODY_BYTES 1048576 '[1-9][0-9]*' 1048576
 setting NGINX_CLIENT_TIMEOUT_SECONDS 10 '[1-9][0-9]{0,3}' 10
 setting NGINX_UPSTREAM_TIMEOUT_SECONDS 35 '[1-9][0-9]{0,3}' 35
 setting NGINX_CLIENT_REQUESTS 128 '[1-9][0-9]{0,4}' 128
 setting NGINX_LOGIN_RATE 5r/s '[1-9][0-9]*r/[sm]' 5r/s
+setting NGINX_DENIED_CLIENTS '' "$network" '203.0.113.7 2001:db8::/32' 256
 setting NGINX_RELOAD_SECONDS 0 '0|[1-9][0-9]{0,4}' 30
 
 if [ "$NGINX_PROXY_PROTOCOL" = on ] && [ -z "$NGINX_TRUSTED_PROXIES" ]; then
@@ -163,6 +165,7 @@ printf "listen %s:$NGINX_HTTPS_PORT $tls$protocol;\n" $NGINX_LISTEN >"$run/site/
 	echo "server_name $NGINX_SERVER_NAMES;"
 	# Not for the exporter's server, hence not for all.
 	echo "limit_conn clients $NGINX_CLIENT_REQUESTS;"
+	[ -z "$NGINX_DENIED_CLIENTS" ] || printf 'deny %s;\n' $NGINX_DENIED_CLIENTS
 } >"$run/site/server.conf"
 
 if [ "$NGINX_RELOAD_SECONDS" -ne 0 ] && [ $# -eq 0 ]; then

@@ -146,6 +146,7 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     ({}, "nginx.maxBodyBytes", 20_971_520, [env(APP, "SERVER_MAX_BODY_BYTES"), env(NGINX, "NGINX_MAX_BODY_BYTES")]),
     ({}, "nginx.clientRequests", 8, [env(NGINX, "NGINX_CLIENT_REQUESTS")]),
     ({}, "nginx.loginRate", "1r/s", [env(NGINX, "NGINX_LOGIN_RATE")]),
+    ({}, "nginx.deniedClients", ["203.0.113.7"], [f"{NGINX}.env.NGINX_DENIED_CLIENTS"]),
     ({}, "nginx.resources.limits.memory", "1Gi", [f"{NGINX}.resources.limits.memory"]),
     (
         {},

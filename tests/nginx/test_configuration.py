@@ -65,6 +65,7 @@ WRONG = {
     "NGINX_UPSTREAM_TIMEOUT_SECONDS": ["1.5"],
     "NGINX_CLIENT_REQUESTS": ["0"],
     "NGINX_LOGIN_RATE": ["5", "5/s", "5r/h", "r/s"],
+    "NGINX_DENIED_CLIENTS": ["all", "203.0.113.7;", "203.0.113.7,203.0.113.8", "client.example.com"],
 }
 
 

@@ -197,6 +197,16 @@ def test_logins_are_limited_by_client_and_by_network_of_ipv6(run_site: RunSite) 
         assert passed("2001:db8:0:a0a:0a0a::") == 0
 
 
+def test_denied_clients_are_shown_the_page_that_says_so_and_others_the_app(run_site: RunSite) -> None:
+    with run_site(NGINX_DENIED_CLIENTS="192.0.2.7 2001:db8::/32", NGINX_TRUSTED_PROXIES="127.0.0.1") as site:
+        for address in ("192.0.2.7", "2001:db8:1::2"):
+            assert_page(site.get("/", f"X-Forwarded-For: {address}"), 403, "No access")
+            assert_page(site.get("/login", f"X-Forwarded-For: {address}"), 403, "No access")
+        assert site.upstream.requests == []
+        for address in ("192.0.2.8", "2001:db9::1"):
+            assert site.get("/", f"X-Forwarded-For: {address}").status == 200
+
+
 def test_the_requests_in_flight_of_one_client_are_limited(run_site: RunSite) -> None:
     go_on = threading.Event()
 

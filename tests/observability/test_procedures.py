@@ -1,5 +1,6 @@
 """The runbook's procedures: the commands that stand there, run as they stand there, against what they are for."""
 
+import ast
 import os
 import re
 import ssl
@@ -32,14 +33,32 @@ BLOCKS = {
     "Revoke everybody's sessions": 1,
     "Renew the certificate": 1,
     "Redis lost": 1,
-    "A noisy client": 2,
+    "A noisy client": 3,
 }
+# Commands for a cluster, and the test that runs them there: its file, its name, the tool and what that is told.
+IN_A_CLUSTER = {
+    "Rotate the client secret": (
+        "test_rotation.py",
+        "test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_those_who_are_signed_in",
+        ("kubectl", "rollout", "restart", "deployment/auth0-flask"),
+    ),
+    "Roll back": (
+        "test_rollouts.py",
+        "test_an_upgrade_to_another_image_and_its_rollback_lose_no_request",
+        ("helm", "rollback", "auth0-flask", "--wait"),
+    ),
+}
+
+
+def procedure_of(name: str) -> str:
+    """The text of a procedure."""
+    _, _, text = PROCEDURES.partition(f"\n### {name}\n")
+    return text.partition("\n### ")[0]
 
 
 def blocks(procedure: str) -> list[str]:
     """The blocks of commands of a procedure."""
-    _, _, text = PROCEDURES.partition(f"\n### {procedure}\n")
-    return re.findall(r"^```sh\n(.*?)^```", text.partition("\n### ")[0], re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```", procedure_of(procedure), re.MULTILINE | re.DOTALL)
 
 
 def run(commands: str, **variables: str) -> str:
@@ -108,6 +127,24 @@ def metric(served: ServedApp, line: str) -> float:
 def test_every_block_of_commands_is_run_here() -> None:
     procedures = re.findall(r"^### (.+)$", PROCEDURES, re.MULTILINE)
     assert {name: len(blocks(name)) for name in procedures if blocks(name)} == BLOCKS
+
+
+@pytest.mark.parametrize("procedure", IN_A_CLUSTER)
+def test_the_commands_for_a_cluster_are_those_that_its_tests_run(procedure: str) -> None:
+    file, name, (tool, *arguments) = IN_A_CLUSTER[procedure]
+    text = procedure_of(procedure)
+    assert f"\n    {tool} -n NAMESPACE {' '.join(arguments)}\n" in text
+    assert f"`{name}` in `tests/cluster/{file}`" in " ".join(text.split())
+    tree = ast.parse((ROOT / "tests" / "cluster" / file).read_text(encoding="utf-8"))
+    [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    # `app` is the release of that name, its tools are told the namespace: tests/cluster/release.py.
+    told = [
+        [ast.unparse(argument).strip("f'").replace("{app.name}", "app.name") for argument in call.args]
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == f"app.{tool}"
+    ]
+    wanted = [argument.replace("auth0-flask", "app.name") for argument in arguments]
+    assert any(found[: len(wanted)] == wanted for found in told), told
 
 
 def test_the_sessions_secret_is_rotated_and_nobody_is_signed_out(
@@ -242,8 +279,8 @@ def test_redis_is_lost_and_back_with_nothing_in_it(start: Start, redis: RedisSer
     assert browser.user
 
 
-def test_a_noisy_client_is_found_in_nginx_log(ca: CA) -> None:
-    who, what = blocks("A noisy client")
+def test_a_noisy_client_is_found_in_nginx_log_and_kept_out(ca: CA, tmp_path: Path) -> None:
+    who, what, out = blocks("A noisy client")
     with nginx(ca.issue(), upstream="127.0.0.1:1") as server:
         with httpx.Client(verify=False, base_url=server.origin, timeout=30, trust_env=False) as http:
             for _ in range(7):
@@ -255,3 +292,8 @@ def test_a_noisy_client_is_found_in_nginx_log(ca: CA) -> None:
         asked = [line.split() for line in run(what, **variables).splitlines()]
         assert ["8", '"status":404'] in asked
         assert ["7", '"path":"/metrics"'] in asked
+    # As `make up` hands the file on: one line, one variable.
+    run(out, ENV_FILE=str(tmp_path / "env"), CLIENT=variables["CLIENT"])
+    name, _, value = (tmp_path / "env").read_text().removesuffix("\n").partition("=")
+    with nginx(ca.issue(), upstream="127.0.0.1:1", variables={name: value}) as server:
+        assert httpx.get(server.origin, verify=False, timeout=30, trust_env=False).status_code == 403

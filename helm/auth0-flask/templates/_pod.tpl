@@ -95,6 +95,7 @@ tolerations:
   "NGINX_UPSTREAM_TIMEOUT_SECONDS" (add $timeout 5)
 -}}
 {{- if $v.expose.trustedProxies -}}{{- $_ := set $variables "NGINX_TRUSTED_PROXIES" (join " " $v.expose.trustedProxies) -}}{{- end -}}
+{{- if $v.nginx.deniedClients -}}{{- $_ := set $variables "NGINX_DENIED_CLIENTS" (join " " $v.nginx.deniedClients) -}}{{- end -}}
 {{- if $v.expose.proxyProtocol -}}{{- $_ := set $variables "NGINX_PROXY_PROTOCOL" "on" -}}{{- end -}}
 {{- toYaml $variables -}}
 {{- end -}}
