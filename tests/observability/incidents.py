@@ -286,6 +286,7 @@ def nginx_is_stopped(place: Place) -> None:
     """nginx ends, after it has been seen to answer."""
     server = place.stack.enter_context(nginx(place.provider.ca.issue(), upstream="127.0.0.1:1"))
     place.watch.scrape_certificate(place.namespace, f"127.0.0.1:{server.https_port}")
+    place.app()
     place.watch.prometheus.wait_for(f'nginx_probe_success{{namespace="{place.namespace}"}} == 1')
     server.stop()
 

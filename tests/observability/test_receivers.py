@@ -41,3 +41,31 @@ def test_without_the_operators_file_the_log_says_which_one_is_missing(tmp_path: 
         alert = {"labels": {"alertname": "RedisDown", "severity": "page"}}
         httpx.post(f"http://{address}/api/v2/alerts", json=[alert], timeout=30, trust_env=False).raise_for_status()
         until(log.read_text, lambda said: f"open {tmp_path}/page: no such file or directory" in said)
+
+
+def test_a_cause_keeps_quiet_what_its_own_release_suffers_and_no_other_ones(tmp_path: Path) -> None:
+    document = shortened(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")), 60)
+    with told() as people:
+        for receiver in document["receivers"]:
+            if receiver.pop("slack_configs", None):
+                receiver["webhook_configs"] = [{"url": f"{people.url}/{receiver['name']}"}]
+        with alertmanager(tmp_path / "alertmanager", document) as address:
+            pages = {"alertname": "PagesFailing", "severity": "page", "slo": "pages-availability"}
+            store = {"alertname": "SessionStoreCircuitOpen", "severity": "page", "explains": "pages"}
+            down = {"alertname": "RedisDown", "severity": "page", "explains": "pages"}
+            shop, preview = ({"job": job, "namespace": "web"} for job in ("shop", "preview"))
+            labels = [down | shop, pages | shop, store | shop, pages | preview, store | preview | {"namespace": "dev"}]
+            alerts = [{"labels": each} for each in labels]
+            httpx.post(f"http://{address}/api/v2/alerts", json=alerts, timeout=30, trust_env=False).raise_for_status()
+            until(lambda: len(people.messages), lambda count: count >= 3)
+            # Whoever is kept quiet is so at the same moment, and is asked for in place of waiting.
+            asked = httpx.get(
+                f"http://{address}/api/v2/alerts", params={"inhibited": "true", "active": "false"}, trust_env=False
+            )
+            quiet = [alert["labels"] for alert in asked.json()]
+    assert {(said.labels["alertname"], said.labels["job"]) for said in people.messages} == {
+        ("RedisDown", "shop"),
+        ("PagesFailing", "preview"),
+        ("SessionStoreCircuitOpen", "preview"),
+    }
+    assert sorted(alert["alertname"] for alert in quiet) == ["PagesFailing", "SessionStoreCircuitOpen"]
