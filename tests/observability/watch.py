@@ -76,6 +76,11 @@ class Watch:
             assert time.monotonic() < deadline, "the rules are not looked at"
             time.sleep(0.1)
 
+    def waited_in_vain(self, namespace: str) -> bool:
+        """Whether a scrape of the app took longer than Prometheus waits; one that nobody answers has no duration."""
+        duration = f'scrape_duration_seconds{{job="app", namespace="{namespace}"}}'
+        return bool(self.prometheus.query(f"max_over_time({duration}[1h]) >= {seconds(INTERVAL)}"))
+
     def unhealthy(self) -> list[str]:
         """Rules that Prometheus cannot evaluate, and why."""
         rules = [rule for group in self.prometheus.groups() for rule in group["rules"]]
