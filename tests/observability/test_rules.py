@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,14 @@ def anchor(heading: str) -> str:
 
 def told(name: str) -> list[Sequence[Rule]]:
     """What the cases of promtool expect of an alert, each time that they look."""
+    return [look["exp_alerts"] for look in looks() if look["alertname"] == name]
+
+
+@cache
+def looks() -> list[Rule]:
+    """All that the cases of promtool expect of alerts."""
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in CASES]
-    looks = [look for file in files for case in file["tests"] for look in case.get("alert_rule_test", [])]
-    return [look["exp_alerts"] for look in looks if look["alertname"] == name]
+    return [look for file in files for case in file["tests"] for look in case.get("alert_rule_test", [])]
 
 
 def test_promtool_accepts_the_rules() -> None:
