@@ -59,9 +59,14 @@ async def end_device(name: str) -> bool:
 
 
 async def end_all_devices() -> int:
-    """End all sessions of this user's, this one among them; how many there were."""
+    """End all sessions of this user's, this one among them; how many there were.
+
+    This one's refresh token is revoked as at a logout. Those of the others stand in sessions that nobody here can open.
+    """
     label, user = await _user()
     ended = 0 if label is None else await sessions.end(label, at=now(), cause="everywhere")
+    if ended:
+        current_app.extensions["auth0"].revoke_refresh_token()
     events.tell(events.logged_out, kind="everywhere", sessions=ended, user=user)
     return ended
 

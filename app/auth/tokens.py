@@ -119,12 +119,16 @@ class TokenClient(ProviderClient):
 
     async def logout(self, options: LogoutOptions | None = None, store_options: dict[str, Any] | None = None) -> str:
         """The SDK's, and the refresh token of the session is revoked (RFC 7009) if that is set."""
+        self.revoke_refresh_token()
+        url: str = await super().logout(options, store_options)
+        return url
+
+    def revoke_refresh_token(self) -> None:
+        """Have the provider take the refresh token of the session no more, if it is set that a logout does."""
         store = self._state_store
         state = store.read(self._state_identifier) if isinstance(store, FlaskSessionStateStore) else None
-        url: str = await super().logout(options, store_options)
         if self._revoke and state and state.get("refresh_token"):
             self._revoke_soon(state["refresh_token"], state.get("domain") or self._domain)
-        return url
 
     async def close(self) -> None:
         """End what is under way, and close the connections."""

@@ -160,11 +160,15 @@ def test_a_token_that_ends_soon_is_renewed_before_it_does(browser: AppBrowser, a
     assert refreshes(app) == 1
 
 
-def test_a_refresh_token_is_revoked_at_logout(browser: AppBrowser, app: ServedApp) -> None:
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_refresh_token_is_revoked_at_logout(browser: AppBrowser, app: ServedApp, everywhere: bool) -> None:
     browser.sign_in_as()
     state = browser.get("/tests/session").json()["session"]
     browser.secrets |= {state["refresh_token"], state["id_token"]}
-    browser.get("/logout")
+    if everywhere:
+        browser.follow(browser.request("POST", "/profile/sessions", headers={"origin": app.origin}))
+    else:
+        browser.get("/logout")
     until(lambda: app.provider.knobs.counters().get("/oauth/revoke", 0), lambda calls: calls == 1)
     answer = RelyingParty(app.provider).refresh(state["refresh_token"])
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
