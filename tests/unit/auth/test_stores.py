@@ -176,6 +176,19 @@ def test_a_login_in_progress_is_known_to_its_own_browser_alone(app: LoopFlask, c
     assert found(client, "other") is None
 
 
+def test_a_login_in_progress_is_no_other_one_by_another_name(client: FlaskClient) -> None:
+    """Else whoever puts cookies into a browser chooses which of its logins a state stands for."""
+    names = {}
+    for key in ("one", "two"):
+        header = client.post(f"/begin/{key}").headers["Set-Cookie"]
+        names[key] = header.partition("=")[0]
+    one = client.get_cookie(names["one"], "app.example.com")
+    assert one is not None
+    client.set_cookie(names["two"], one.value, domain="app.example.com", secure=True)
+    assert found(client, "two") is None
+    assert found(client, "one") == "verifier of one"
+
+
 def test_a_login_that_is_ended_is_gone(client: FlaskClient) -> None:
     client.post("/begin/one")
     client.post("/end/one")

@@ -108,7 +108,7 @@ def test_a_session_past_the_limit_is_a_clear_error_and_the_old_one_stays(
     assert client.get("/get").json == {"a": "kept"}
 
 
-@pytest.mark.parametrize("change", ["flip", "truncate", "extend", "empty", "not base64", "swap parts"])
+@pytest.mark.parametrize("change", ["flip", "truncate", "extend", "empty", "not base64", "swap parts", "another id"])
 def test_a_forged_cookie_is_an_anonymous_session(client: FlaskClient, change: str) -> None:
     client.post("/set", json={"a": "x" * 9000})
     first, second = values(client)[NAME], values(client)[f"{NAME}.1"]
@@ -119,6 +119,8 @@ def test_a_forged_cookie_is_an_anonymous_session(client: FlaskClient, change: st
         "empty": "",
         "not base64": "\u00e4!" * 20,
         "swap parts": second,
+        # 16 bytes are 22 characters, the last of which has four bits of it.
+        "another id": "A" * 21 + first[21:],
     }[change]
     client.set_cookie(NAME, forged)
     if change == "swap parts":
