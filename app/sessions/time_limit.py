@@ -6,8 +6,6 @@ from types import TracebackType
 _PARTS = 5
 # A loop that is idle wakes up within a millisecond or two.
 _PUNCTUAL_SECONDS = 0.01
-# Enough for the loop to look at its sockets, to hand over what is there, and for the task to take it.
-_TURNS = 3
 
 
 class TimeLimit:
@@ -15,13 +13,13 @@ class TimeLimit:
 
     A timer that comes late says that the loop was held up, by a busy machine or a page that blocks, and so that nobody
     has listened; the answer may well be there. So the limit has five parts, each of which counts as no more than that
-    however late its end is seen, and before it is over the loop reads what has come.
+    however late its end is seen, and one that is seen late is not the last: what has come is read first.
     """
 
     def __init__(self, seconds: float) -> None:
         self._part = seconds / _PARTS
         self._left = _PARTS
-        self._turns = _TURNS
+        self._extended = False
         self._limit = asyncio.timeout(None)
 
     async def __aenter__(self) -> None:
@@ -29,7 +27,7 @@ class TimeLimit:
         await self._limit.__aenter__()
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + self._part
-        self._next: asyncio.Handle = self._loop.call_at(self._due, self._part_is_over)
+        self._next = self._loop.call_at(self._due, self._part_is_over)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -42,16 +40,13 @@ class TimeLimit:
         await self._limit.__aexit__(kind, error, traceback)
 
     def _part_is_over(self) -> None:
+        now = self._loop.time()
+        late = now > self._due + _PUNCTUAL_SECONDS
         self._left -= 1
-        if not self._left:
-            self._look_once_more()
-            return
-        self._due = max(self._due, self._loop.time() - _PUNCTUAL_SECONDS) + self._part
-        self._next = self._loop.call_at(self._due, self._part_is_over)
-
-    def _look_once_more(self) -> None:
-        if self._turns:
-            self._turns -= 1
-            self._next = self._loop.call_soon(self._look_once_more)
+        if not self._left and late and not self._extended:
+            self._left, self._extended = 1, True
+        if self._left:
+            self._due = (now if late else self._due) + self._part
+            self._next = self._loop.call_at(self._due, self._part_is_over)
         else:
-            self._limit.reschedule(self._loop.time())
+            self._limit.reschedule(now)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -68,21 +69,41 @@ def test_a_request_that_is_given_up_is_no_timeout(run: Run) -> None:
 
 @pytest.mark.parametrize("listened", [0.0, 0.9], ids=["from the start", "at the end"])
 def test_an_answer_that_came_while_the_loop_was_held_up_is_read(run: Run, listened: float) -> None:
+    answer = b"x" * 2_000_000
+
     async def scenario() -> None:
         near, far = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=near)
+        sender = threading.Thread(target=far.sendall, args=(answer,))
+
+        def hold_up() -> None:
+            sender.start()
+            time.sleep(2 * LIMIT)
+
+        asyncio.get_running_loop().call_later(listened * LIMIT, hold_up)
+        async with TimeLimit(LIMIT):
+            # More than the loop reads at once.
+            assert await reader.readexactly(len(answer)) == answer
+        writer.close()
+        await writer.wait_closed()
+        sender.join()
+        far.close()
+
+    run(scenario)
+
+
+def test_what_the_loop_was_held_up_for_is_no_silence_of_others(run: Run) -> None:
+    async def scenario() -> None:
+        answered = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def hold_up() -> None:
-            far.sendall(b"answer")
-            time.sleep(2 * LIMIT)
+            time.sleep(0.9 * LIMIT)
+            loop.call_later(LIMIT / 2, answered.set)
 
-        loop.call_later(listened * LIMIT, hold_up)
+        loop.call_soon(hold_up)
         async with TimeLimit(LIMIT):
-            assert await reader.readexactly(6) == b"answer"
-        writer.close()
-        await writer.wait_closed()
-        far.close()
+            await answered.wait()
 
     run(scenario)
 
