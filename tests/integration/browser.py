@@ -20,9 +20,9 @@ _COOKIES = ("__Host-session", "__Host-login.", "__Host-signed-out", "__Host-aske
 _ALWAYS_SECRET = {SECRET, REDIS_PASSWORD, CLIENT["client_secret"]}
 
 
-def lines(log: str) -> list[dict[str, Any]]:
-    """The lines of a production log."""
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+def lines(log: str, text: str = "") -> list[dict[str, Any]]:
+    """The lines of a production log; those with *text* somewhere."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{") and text in line]
 
 
 def heading_of(page: httpx.Response) -> str:
@@ -133,7 +133,7 @@ class AppBrowser(Browser):
     def line_of(self, response: httpx.Response, message: str = "request") -> dict[str, Any]:
         """The one line with *message* that the log has of the request."""
         reference = response.headers["x-request-id"]
-        found = [line for line in lines(self.app.log) if line.get("request_id") == reference]
+        found = [line for line in lines(self.app.log, reference) if line.get("request_id") == reference]
         [line] = [line for line in found if line["message"] == message]
         return line
 

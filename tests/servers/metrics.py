@@ -46,6 +46,7 @@ class Scrape:
 
 def scrape(server: Gunicorn) -> Scrape:
     """Ask for the metrics of all workers."""
-    answer = httpx.get(server.metrics_url, timeout=30)
+    # Plain HTTP: to read the public authorities first would take longer than all the rest.
+    answer = httpx.get(server.metrics_url, timeout=30, verify=False)
     assert answer.status_code == 200, answer.text
     return Scrape(answer.text, list(text_string_to_metric_families(answer.text)))

@@ -33,11 +33,18 @@ def backend() -> str:
     return "cookie"
 
 
-@pytest.fixture
-def provider(ca: CA) -> Iterator[IdentityProvider]:
-    """A provider of the test's own, whose keys and clients change."""
+@pytest.fixture(scope="module")
+def changing_provider(ca: CA) -> Iterator[IdentityProvider]:
+    """A provider of these tests' own, whose keys change: no app outlives its test."""
     with identity(ca) as provider:
         yield provider
+
+
+@pytest.fixture
+def provider(changing_provider: IdentityProvider) -> IdentityProvider:
+    """It, without what a test before made go wrong."""
+    changing_provider.knobs.reset()
+    return changing_provider
 
 
 def fetches(provider: IdentityProvider) -> tuple[int, int]:

@@ -14,7 +14,9 @@ import pytest
 from app.auth.tokens import LEASE_SECONDS
 from tests.integration.browser import AppBrowser, until
 from tests.integration.conftest import MakeApp, MakeBrowser
-from tests.servers.app import ServedApp
+from tests.servers.app import ServedApp, app
+from tests.servers.identity import IdentityProvider
+from tests.servers.redis import redis_server
 
 OFFLINE = "openid profile email offline_access"
 REFRESHES = "/oauth/token refresh_token"
@@ -25,9 +27,24 @@ def backend() -> str:
     return "redis"
 
 
+@pytest.fixture(scope="module")
+def running_fleet(running_provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
+    """Three workers and a Redis of their own."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with (
+        redis_server(folder) as redis,
+        app(folder, running_provider, redis=redis, workers=3, AUTH0_SCOPE=OFFLINE) as it,
+    ):
+        yield it
+
+
 @pytest.fixture
-def fleet(make_app: MakeApp) -> ServedApp:
-    return make_app(workers=3, AUTH0_SCOPE=OFFLINE)
+def fleet(running_fleet: ServedApp) -> Iterator[ServedApp]:
+    """All three, whatever a test before has done to one."""
+    until(lambda: len(running_fleet.server.workers), lambda count: count == 3)
+    running_fleet.provider.knobs.reset()
+    yield running_fleet
+    running_fleet.provider.knobs.reset()
 
 
 @pytest.fixture

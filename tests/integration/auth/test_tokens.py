@@ -1,6 +1,7 @@
 """Access tokens: kept, renewed with a refresh token, and what a page shows when there is none to be had."""
 
 import re
+from collections.abc import Iterator
 
 import httpx
 import jwt
@@ -9,7 +10,7 @@ import pytest
 from app.sessions.keyring import KeyRing
 from tests.integration.browser import AppBrowser, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser
-from tests.integration.identity.browser import location
+from tests.integration.identity.browser import location, query
 from tests.integration.identity.protocol import RelyingParty
 from tests.servers.app import SECRET, ServedApp
 from tests.servers.identity import CONFIGURATION
@@ -19,8 +20,11 @@ ENDED = "Please sign in again"
 
 
 @pytest.fixture
-def app(make_app: MakeApp) -> ServedApp:
-    return make_app(AUTH0_SCOPE=OFFLINE)
+def app(offline_apps: dict[str, ServedApp], backend: str) -> Iterator[ServedApp]:
+    app = offline_apps[backend]
+    app.provider.knobs.reset()
+    yield app
+    app.provider.knobs.reset()
 
 
 @pytest.fixture
@@ -84,18 +88,17 @@ def test_a_refreshed_session_can_be_refreshed_again(browser: AppBrowser, app: Se
 
 
 def test_without_a_refresh_token_an_expired_token_is_a_page_that_offers_to_sign_in(
-    make_app: MakeApp, new_browser: MakeBrowser
+    served: ServedApp, new_browser: MakeBrowser
 ) -> None:
-    app = make_app()
-    browser = new_browser(app)
-    app.provider.knobs.access_token_lifetime(1)
+    browser = new_browser(served)
+    served.provider.knobs.access_token_lifetime(1)
     browser.sign_in_as()
     page = until_not_ok(browser, "/api-call?x=1")
     browser.failed(page, 403, ENDED)
     assert 'href="/login?return_to=/api-call?x%3D1"' in page.text
     assert browser.line_of(page, "an API could not be called: access_ended")["code"] == "missing_refresh_token"
 
-    app.provider.knobs.access_token_lifetime(3600)
+    served.provider.knobs.access_token_lifetime(3600)
     after = browser.visit(browser.callback("/login?return_to=/api-call"))
     assert "answered <strong>200</strong>" in after.text
 
@@ -233,10 +236,11 @@ def test_an_api_that_refuses_is_shown_as_it_answered(served: ServedApp, new_brow
 
 @pytest.mark.parametrize("scope", ["openid profile email", OFFLINE])
 def test_a_provider_that_does_not_say_what_it_granted_granted_what_was_asked_for(
-    make_app: MakeApp, new_browser: MakeBrowser, scope: str
+    served: ServedApp, offline_apps: dict[str, ServedApp], new_browser: MakeBrowser, scope: str
 ) -> None:
     """The SDK takes no scope for no right at all: it renews the token at each call, or has none (RFC 6749, 5.1)."""
-    browser = new_browser(make_app(AUTH0_SCOPE=scope))
+    browser = new_browser(offline_apps[served.backend] if scope == OFFLINE else served)
+    assert query(location(browser.get("/login")))["scope"] == scope
     browser.app.provider.knobs.echo_scope(False)
     browser.sign_in_as()
     before = browser.app.provider.knobs.counters()["/oauth/token"]
