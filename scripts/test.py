@@ -18,16 +18,21 @@ from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".local" / "reports"
-# Suites mostly wait for their servers; two at a time keep two cores busy.
-AT_ONCE = 2
+# A suite waits for its servers a third of its time: three at a time keep two cores busy.
+AT_ONCE = 3
 # These have a verb of their own, for they need a container engine: scripts/test_compose.py.
 WITH_CONTAINERS = ("image", "compose")
 # This one too, for it needs a cluster: scripts/test_cluster.py.
 ON_A_CLUSTER = "cluster"
-# A suite that takes longer than all others is two, so that they can run beside each other.
-APART = "integration/auth"
-# Of the rest, those that take minutes.
-LONG = ("browser", "observability")
+# A suite that takes longer than all others is several, so that they can run beside each other.
+APART = ("integration/auth", "integration/identity")
+# The unit suite on another CPython, which first waits for that.
+NEWEST = "newest-python"
+# After the quick one those that take minutes, the longest first: at the end no lane runs alone for long.
+FIRST = (
+    *("unit", "observability", "integration/auth", NEWEST, "integration"),
+    *("browser", "integration/identity", "nginx", "chart"),
+)
 
 
 @dataclass
@@ -41,19 +46,17 @@ class Suite:
 
 
 def suites() -> list[str]:
-    """The folders under tests/ that have tests: the quick one first, then the long ones, so that no lane ends alone."""
+    """The folders under tests/ that have tests, and NEWEST, in the order in which they begin: FIRST, then others."""
     tests = ROOT / "tests"
     names = {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")}
     names -= {*WITH_CONTAINERS, ON_A_CLUSTER}
-    if (tests / APART).exists():
-        names.add(APART)
-    return sorted(names, key=lambda name: (name != "unit", not name.startswith("integration"), name not in LONG, name))
+    names |= {NEWEST, *(name for name in APART if (tests / name).exists())}
+    return sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
 
 
 def files_of(suite: str) -> list[str]:
     """The arguments for pytest that choose the tests of *suite*."""
-    parts = [] if suite == APART else [f"--ignore=tests/{APART}"]
-    return [f"tests/{suite}", *parts]
+    return [f"tests/{suite}", *(f"--ignore=tests/{part}" for part in APART if part.startswith(f"{suite}/"))]
 
 
 def read(report: Path) -> Suite:
@@ -106,21 +109,19 @@ def main(arguments: list[str]) -> int:
     """Set up, run, report; 1 when anything failed, was skipped, or could not run."""
     python = sys.executable
     with Processes() as processes:
-        for name, script in (
-            ("Packages", "scripts/packages.py"),
-            ("Node.js", "scripts/node.py"),
-            ("The chart's tools", "scripts/chart_tools.py"),
-        ):
-            if run(processes, name, [python, script]):
-                return 1
+        REPORTS.mkdir(parents=True, exist_ok=True)
+        print("Setting up ...", flush=True)
+        parts = {name: [python, f"scripts/{name}.py"] for name in ("packages", "node", "chart_tools")}
+        if run_aside(processes, parts):
+            return 1
         pytest = [python, "-m", "pytest", "--durations=5"]
         if arguments:
             return conclude(*run_suites(processes, {"chosen": [*pytest, *arguments]}))
         # A process for each: what a suite keeps running, such as the browser's loop, is none of the next one's.
         commands: dict[str, Sequence[str]] = {
-            suite.replace("/", "-"): [*pytest, *files_of(suite)] for suite in suites()
+            suite.replace("/", "-"): ["scripts/newest_python.sh"] if suite == NEWEST else [*pytest, *files_of(suite)]
+            for suite in suites()
         }
-        commands |= {"newest-python": ["scripts/newest_python.sh"]}
         print(f"Running {', '.join(commands)}, {AT_ONCE} at once ...", flush=True)
         return conclude(*run_suites(processes, commands, aside=True))
 
@@ -129,7 +130,6 @@ def run_suites(
     processes: Processes, commands: Mapping[str, Sequence[str]], *, aside: bool = False
 ) -> tuple[list[Suite], bool]:
     """Run each, one after the other or *aside*, with a report; the results, and whether one could not run or failed."""
-    REPORTS.mkdir(parents=True, exist_ok=True)
     reports = {name: REPORTS / f"{name}.xml" for name in commands}
     for path in reports.values():
         path.unlink(missing_ok=True)

@@ -63,11 +63,20 @@ def test_no_report_is_a_suite_without_tests(tmp_path: Path) -> None:
 def test_every_folder_with_tests_is_a_suite_and_unit_is_the_first() -> None:
     first, *others = runner.suites()
     assert first == "unit"
-    assert "integration" in others
-    assert runner.APART in others
-    assert runner.files_of("integration") == ["tests/integration", "--ignore=tests/integration/auth"]
-    assert runner.files_of(runner.APART) == ["tests/integration/auth"]
+    assert set(runner.FIRST) == {"unit", *others} & set(runner.FIRST), "what is named there is there"
+    assert len(set(others)) == len(others)
     assert "servers" not in others
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    known = {ROOT / "tests" / name for name in (first, *others, *runner.WITH_CONTAINERS, runner.ON_A_CLUSTER)}
+    assert not [folder for folder in folders if not known & {folder, *folder.parents}]
+
+
+def test_what_runs_apart_is_left_out_of_the_rest_and_runs_once() -> None:
+    assert runner.files_of("integration") == ["tests/integration", *(f"--ignore=tests/{part}" for part in runner.APART)]
+    for part in runner.APART:
+        assert runner.files_of(part) == [f"tests/{part}"]
+        assert runner.suites().count(part) == 1
+    assert runner.files_of("unit") == ["tests/unit"]
 
 
 def test_the_closing_line_stands_alone_after_the_suites(capsys: pytest.CaptureFixture[str]) -> None:
