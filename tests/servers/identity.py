@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ def command(certificates: CA, *options: str) -> list[str]:
     return [node(), str(FOLDER / "server.mjs"), *tls, *options]
 
 
+@cache
 def node() -> str:
     """The path of Node.js, installed with the provider's packages when they are not there yet."""
     script = [sys.executable, str(ROOT / "scripts" / "node.py")]
