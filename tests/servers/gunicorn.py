@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "app" / "server" / "gunicorn.conf.py"
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 60
 # Settings that are valid and lead nowhere, for apps that need none; with ports that the system chooses.
 ENVIRONMENT = {
