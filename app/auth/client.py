@@ -40,6 +40,17 @@ class NotSilently(Exception):
         self.code = code
 
 
+class Overtaken(Exception):
+    """Another tab of the browser has completed a login at the same time: its session is the browser's.
+
+    `app_state` is that of this login.
+    """
+
+    def __init__(self, app_state: Any) -> None:
+        super().__init__("another login of the browser was faster")
+        self.app_state = app_state
+
+
 class LoggedOut(NamedTuple):
     """What a logout token has ended: how many sessions, and whose, by their pseudonym, where it names the user."""
 
@@ -76,7 +87,7 @@ class Auth0Client(TokenClient):
             try:
                 result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
             except Exception as error:
-                if login is None or not login.silent:
+                if login is None or not login.silent or isinstance(error, Overtaken):
                     raise
                 code = error.code if isinstance(error, ApiError) else ""
                 raise NotSilently(login.app_state, code) from None if code in _NEEDS_THE_PERSON else error
@@ -175,6 +186,8 @@ class Auth0Client(TokenClient):
         state: StateData = await super()._persist_session_from_token_response(**login)
         session.update(kept)
         if not await sessions.save():
+            if sessions.overtaken():
+                raise Overtaken(answered.app_state if answered else None)
             # The provider has ended its session while this login was under way.
             raise MissingTransactionError
         return state

@@ -12,7 +12,7 @@ from app.server import on_loop
 from app.web import error_page, forget_pages
 
 from . import auth0, events
-from .client import NotSilently
+from .client import NotSilently, Overtaken
 from .failures import CODE_USED, EXPIRED, NEEDS_THE_PERSON, REFUSED_BY_HOOK, classify
 from .hooks import LoginRefused, before_logout
 from .return_to import is_safe_path
@@ -53,11 +53,9 @@ async def callback() -> Any:
     except asyncio.CancelledError:
         tell_timed_out("callback")
         raise
-    except NotSilently as error:
-        if isinstance(error.__cause__, Exception):
-            note_failure("callback", error.__cause__)
-        else:
-            events.tell(events.login_failed, step="callback", cause=NEEDS_THE_PERSON, code=error.code, operator=False)
+    except (NotSilently, Overtaken) as error:
+        if isinstance(error, NotSilently):
+            _note_not_silently(error)
         return _to(error.app_state)
     except LoginRefused as error:
         events.tell(events.login_failed, step="callback", cause=REFUSED_BY_HOOK, code="LoginRefused", operator=False)
@@ -84,6 +82,13 @@ async def logout() -> Response:
     response = redirect(url)
     forget_pages(response)
     return response
+
+
+def _note_not_silently(error: NotSilently) -> None:
+    if isinstance(error.__cause__, Exception):
+        note_failure("callback", error.__cause__)
+    else:
+        events.tell(events.login_failed, step="callback", cause=NEEDS_THE_PERSON, code=error.code, operator=False)
 
 
 def _to(app_state: Any) -> Response:

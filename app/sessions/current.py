@@ -79,6 +79,14 @@ async def save() -> bool:
     return await _interface().save(_session())
 
 
+def overtaken() -> bool:
+    """Whether `save` has just found that another request gave the browser's session a new id, so that it has that one.
+
+    As when two tabs complete a login at the same time.
+    """
+    return _session().overtaken
+
+
 def amender() -> Callable[[str, Any], Awaitable[bool]]:
     """What writes one key of the current session, at any time and whatever has become of this request.
 

@@ -123,6 +123,11 @@ class Entries:
         while name:
             name = await self.end(name)
 
+    async def goes_on(self, name: str) -> bool:
+        """Whether the session that was called so has got a new id."""
+        found: bytes = await self._store.execute("GET", key_of(name)) or b""
+        return found.startswith(_ENDED) and len(found) > _VERSION.stop
+
     async def lives(self, name: str) -> bool:
         """Whether there is a session of this name."""
         return await self._store.execute("GETRANGE", key_of(name), 0, 0) not in (b"", _ENDED)

@@ -57,6 +57,8 @@ class Session(ServerSideSession):
     """Whether it was emptied by this request, so nothing that others add meanwhile belongs to it."""
     outdated = False
     """Whether its labels are not in the index, or not by the first key."""
+    overtaken = False
+    """Whether it could not take the place of the one before, which another request of the browser had just replaced."""
     emptied = False
     """Whether it was ended by this request, so its cookie goes."""
     ends_by = "logout"

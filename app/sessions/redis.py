@@ -157,6 +157,7 @@ class RedisSessions(ServerSideSessionInterface):
                 return False
         for old in session.replaced:
             if not await self._swapped(session, old.sid, old.version, successor=name_of(session.sid)):
+                session.overtaken = await self._entries.goes_on(name_of(old.sid))
                 return False
         if not await self._swapped(session, session.sid, session.version):
             return False

@@ -9,6 +9,7 @@ import pytest
 from scripts.certificates import CA
 from tests.integration.browser import AppBrowser, lines
 from tests.integration.conftest import MakeApp, MakeBrowser, assert_clean
+from tests.integration.identity.browser import location
 from tests.servers.app import ServedApp
 from tests.servers.identity import IdentityProvider, identity
 
@@ -75,12 +76,20 @@ def test_200_logins_32_at_a_time_over_2_workers_each_end_with_their_own_user(
     assert_clean(app.log, set())
 
 
-def test_one_persons_tabs_sign_in_at_once(browser: AppBrowser) -> None:
-    callbacks = [browser.callback() for _ in range(5)]
+@pytest.mark.parametrize("before", ["nothing", "data of a page", "a login"])
+def test_one_persons_tabs_sign_in_at_once(browser: AppBrowser, before: str) -> None:
+    """As when a browser opens its tabs again. One of them gives the session from before its new id."""
+    if before == "data of a page":
+        browser.request("POST", "/tests/keep/something")
+    elif before == "a login":
+        browser.sign_in_as()
+    callbacks = [browser.callback(f"/login?return_to=/tests/user?tab={tab}") for tab in range(5)]
     with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(lambda callback: browser.get(callback).status_code, callbacks))
-    assert set(answers) == {302}
+        answers = list(pool.map(browser.get, callbacks))
+    assert [location(answer) for answer in answers] == [f"/tests/user?tab={tab}" for tab in range(5)]
     assert browser.user is not None
+    kept = browser.get("/tests/kept").json()["kept"]
+    assert kept == ("something" if before == "data of a page" else None)
 
 
 def test_one_callback_sent_twice_at_once_signs_in_once_and_breaks_nothing(

@@ -80,6 +80,13 @@ def test_a_dump_of_redis_names_no_session_and_shows_nothing(client: FlaskClient,
     assert cookie.value.encode() not in dump
 
 
+def test_a_response_that_depends_on_the_session_says_so(client: FlaskClient) -> None:
+    assert client.get("/get").headers["Vary"] == "Cookie"
+    client.post("/set", json={"a": 1})
+    assert client.get("/get").headers["Vary"] == "Cookie"
+    assert "Vary" not in client.get("/untouched").headers
+
+
 def test_a_blob_copied_to_another_session_is_refused(app: LoopFlask, redis: RedisServer) -> None:
     jane, eve = app.test_client(), app.test_client()
     jane.post("/set", json={"who": "jane"})

@@ -74,7 +74,7 @@ def test_an_answer_that_came_while_the_loop_was_held_up_is_read(run: Run, listen
     async def scenario() -> None:
         near, far = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=near)
-        sender = threading.Thread(target=far.sendall, args=(answer,))
+        sender = threading.Thread(target=far.sendall, args=(answer,), daemon=True)
 
         def hold_up() -> None:
             sender.start()
