@@ -1,6 +1,6 @@
 """What a person may choose: variables of `make up NAME=value`, of the environment and of the .env file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,11 +27,15 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """The choices. `variables` are those of the .env file and, before them, those of the environment."""
+    """The choices. `variables` are those of the .env file and, before them, those of the environment.
+
+    `not_in_file` names those of the environment that the file does not have, or has otherwise.
+    """
 
     env_file: Path
     variables: Mapping[str, str]
     ports: Mapping[str, int]
+    not_in_file: Set[str]
 
     @property
     def local(self) -> bool:
@@ -83,7 +87,8 @@ class Options:
 def read(environ: Mapping[str, str]) -> Options:
     """Read them. Raises StackError for a file that is missing and for what is no port."""
     env_file = _env_file(environ)
-    variables = {name: value for name, value in dotenv_values(env_file).items() if value} | dict(environ)
+    in_file = {name: value for name, value in dotenv_values(env_file).items() if value}
+    variables = in_file | dict(environ)
     profiles = (variables.get("COMPOSE_PROFILES") or "observability").split(",")
     ports = {
         name: _port(name, variables.get(name) or str(usual))
@@ -93,7 +98,8 @@ def read(environ: Mapping[str, str]) -> Options:
     for name, port in ports.items():
         if (other := next(other for other in ports if ports[other] == port)) != name:
             raise StackError(f"{other} and {name} are both {port}: choose another for one of them.")
-    return Options(env_file, variables, ports)
+    not_in_file = {name for name, value in environ.items() if value and in_file.get(name) != value}
+    return Options(env_file, variables, ports, not_in_file)
 
 
 def _env_file(environ: Mapping[str, str]) -> Path:

@@ -34,12 +34,25 @@ _DECIDED = {
 
 def check(options: Options, docker: Docker) -> None:
     """Check everything, the cheapest first."""
+    _secrets(options)
     _settings(options)
     _callback(options)
     _certificate(options)
     _readable()
     docker.check()
     _ports(options, docker.published())
+
+
+def _secrets(options: Options) -> None:
+    """Init is given files alone, the .env file among them: what the environment says, the engine would show."""
+    secret = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    for name in sorted(secret - _DECIDED.keys()):
+        if name in options.not_in_file:
+            file = ".env" if options.local else _name(options.env_file)
+            raise StackError(
+                f"{name} is set in the environment, from which no secret is taken: write it into {file}, or into a file"
+                f" that {name}_FILE names."
+            )
 
 
 def _settings(options: Options) -> None:

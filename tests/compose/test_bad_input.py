@@ -97,6 +97,18 @@ def test_a_secret_file_that_is_missing_or_wrong(
     assert said.startswith(".env cannot be used. The settings have one problem:")
 
 
+@pytest.mark.parametrize("name", ["AUTH0_CLIENT_SECRET", "AUTH0_PROXY_URL", "AUTH0_SECRET"])
+def test_a_secret_in_the_environment(refuse: Refuse, name: str) -> None:
+    # Another than the file's, which alone would count.
+    given = TENANT | {"AUTH0_PROXY_URL": "http://proxy.example:3128"}
+    value = "http://user:secret@proxy.example:3128" if name == "AUTH0_PROXY_URL" else "0123456789abcdef" * 4
+    said = refuse(given, **{name: value})
+    assert said == (
+        f"{name} is set in the environment, from which no secret is taken: write it into .env, or into a file that"
+        f" {name}_FILE names."
+    )
+
+
 def test_a_certificate_that_cannot_be_used(refuse: Refuse, tmp_path: Path) -> None:
     ca = authority(tmp_path)
     certificate, key = map(str, ca.issue())
