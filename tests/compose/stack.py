@@ -23,7 +23,7 @@ PROJECT = "auth0-flask-test"
 WITHOUT = "grafana"
 EXPORTERS = ("nginx-exporter", "redis-exporter", "blackbox")
 # Their images are a program and nothing that could ask it.
-WITHOUT_SHELL = ("nginx-exporter",)
+WITHOUT_SHELL = ("nginx-exporter", "redis-exporter")
 SERVICES = ("nginx", "app-1", "app-2", "redis", "identity", "prometheus", "alertmanager", *EXPORTERS)
 # What is published.
 PORTS = ("HTTPS_PORT", "HTTP_PORT", "IDENTITY_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
@@ -114,6 +114,15 @@ class Stack:
     def docker(self, *arguments: str, timeout: float = WAIT_SECONDS) -> str:
         """What docker prints."""
         return self.client.docker(*arguments, timeout=timeout)
+
+    def said(self, service: str) -> str:
+        """All that the service's container has written, to standard output and to standard error."""
+        command = ["docker", "logs", self.container(service)]
+        environment = dict(self.client.environment)
+        written = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, timeout=WAIT_SECONDS
+        )
+        return written.stdout.decode(errors="replace")
 
     def container(self, service: str) -> str:
         """The name of the service's container."""

@@ -214,6 +214,23 @@ def test_prometheus_scrapes_every_service_that_it_is_told_of(stack: Stack, visit
         assert http.get(f"{alertmanager}/-/ready").status_code == 200
 
 
+def test_nobody_can_send_the_exporter_of_redis_to_another_address_with_its_password(stack: Stack) -> None:
+    # From where Prometheus asks; such an answer would have the numbers of whatever Redis is named.
+    script = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen("http://redis-exporter:9121" + sys.argv[1], timeout=30).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+    def asked(path: str) -> str:
+        return stack.docker("exec", stack.container("app-1"), "python", "-c", script, path)
+
+    assert "redis_up 1" in asked("/metrics")
+    assert "redis_up" not in asked("/scrape?target=rediss://redis:6379")
+
+
 def test_a_replica_with_two_workers_stays_small(stack: Stack, visitor: Visitor) -> None:
     for _ in range(50):
         assert visitor.is_signed_in()

@@ -71,6 +71,14 @@ def test_blackbox_which_asks_any_address_it_is_told_reaches_nginx_and_is_told_by
     assert all(document["networks"][network] == {"internal": True} for network in shared)
 
 
+def test_what_is_not_built_here_is_pinned_by_a_release_and_its_digest() -> None:
+    images = {service["image"] for service in yaml.safe_load(COMPOSE)["services"].values()}
+    others = {image for image in images if not image.startswith("auth0-flask")}
+    assert len(others) == 7
+    pinned = r"\$\{[A-Z_]+_IMAGE:-[a-z0-9_/-]+:v?[0-9]+\.[0-9]+\.[0-9]+(-[a-z]+)?@sha256:[0-9a-f]{64}\}"
+    assert [image for image in others if not re.fullmatch(pinned, image)] == []
+
+
 def test_every_variable_of_the_file_is_documented() -> None:
     documents = (ROOT / "docs" / "compose.md").read_text() + (ROOT / "docs" / "settings.md").read_text()
     variables = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
