@@ -27,7 +27,7 @@ def apps(
     running_provider: IdentityProvider, session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, ServedApp]]:
     """The app with each kind of session, two workers each."""
-    with _with_each_backend(running_provider, session_redis, tmp_path_factory, workers=2) as running:
+    with with_each_backend(running_provider, session_redis, tmp_path_factory, workers=2) as running:
         yield running
 
 
@@ -37,14 +37,15 @@ def offline_apps(
 ) -> Iterator[dict[str, ServedApp]]:
     """The app with each kind of session and with refresh tokens, one worker each."""
     scope = "openid profile email offline_access"
-    with _with_each_backend(running_provider, session_redis, tmp_path_factory, AUTH0_SCOPE=scope) as running:
+    with with_each_backend(running_provider, session_redis, tmp_path_factory, AUTH0_SCOPE=scope) as running:
         yield running
 
 
 @contextmanager
-def _with_each_backend(
+def with_each_backend(
     provider: IdentityProvider, store: RedisServer, folders: pytest.TempPathFactory, **options: Any
 ) -> Iterator[dict[str, ServedApp]]:
+    """Run the app once with sessions in cookies and once with those in *store*; *options* are those of `app`."""
     with ExitStack() as stack:
         yield {
             backend: stack.enter_context(app(folders.mktemp(f"app-{backend}"), provider, redis=redis, **options))

@@ -1,5 +1,6 @@
 """What a page may ask of a sign-in: how recent, how strong, with which scopes, claims and organization; and hooks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -7,10 +8,11 @@ import pytest
 
 from app.auth import MULTI_FACTOR
 from tests.integration.browser import AppBrowser, heading_of, lines
-from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.conftest import MakeApp, MakeBrowser, with_each_backend
 from tests.integration.identity.browser import location, query
 from tests.servers.app import ServedApp
-from tests.servers.identity import CLIENT
+from tests.servers.identity import CLIENT, IdentityProvider
+from tests.servers.redis import RedisServer
 
 JSON = {"accept": "application/json"}
 OLGA = ("olga@acme.example", "anvil-delivery")
@@ -213,9 +215,20 @@ def test_a_hook_is_told_of_a_logout_and_cannot_stop_it(browser: AppBrowser) -> N
 VISIT = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
+@pytest.fixture(scope="module")
+def silent_apps(
+    running_provider: IdentityProvider, session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ServedApp]]:
+    with with_each_backend(running_provider, session_redis, tmp_path_factory, AUTH0_SILENT_LOGIN="true") as running:
+        yield running
+
+
 @pytest.fixture
-def silent(make_app: MakeApp) -> ServedApp:
-    return make_app(AUTH0_SILENT_LOGIN="true")
+def silent(silent_apps: dict[str, ServedApp], backend: str) -> Iterator[ServedApp]:
+    silent = silent_apps[backend]
+    silent.provider.knobs.reset()
+    yield silent
+    silent.provider.knobs.reset()
 
 
 def test_who_is_known_to_the_provider_is_signed_in_at_the_first_visit(
@@ -234,18 +247,20 @@ def test_who_is_known_to_the_provider_is_signed_in_at_the_first_visit(
 
 
 def test_who_is_unknown_is_asked_about_once_and_sees_the_page(silent: ServedApp, new_browser: MakeBrowser) -> None:
-    browser = new_browser(silent)
+    browser, before = new_browser(silent), len(lines(silent.log))
     answer = browser.get("/?x=1", headers=VISIT)
     page = browser.follow(answer)
     assert (page.status_code, page.url.raw_path, heading_of(page)) == (200, b"/?x=1", "Welcome!")
     assert browser.get("/", headers=VISIT).status_code == 200
     assert browser.cookies == {"__Host-asked": "1"}
-    assert not [line for line in lines(silent.log) if line["message"].startswith("login failed")]
+    assert not [line for line in lines(silent.log)[before:] if line["message"].startswith("login failed")]
 
 
 def test_only_a_visit_of_a_page_asks_silently_and_a_provider_that_is_down_stops_no_page(
-    silent: ServedApp, new_browser: MakeBrowser
+    make_app: MakeApp, new_browser: MakeBrowser
 ) -> None:
+    # Of its own, which has not asked the provider for anything yet.
+    silent = make_app(AUTH0_SILENT_LOGIN="true")
     browser = new_browser(silent)
     assert browser.get("/").status_code == 200
     assert browser.get("/static/style.css", headers=VISIT).status_code == 200
@@ -261,7 +276,7 @@ def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
     silent: ServedApp, new_browser: MakeBrowser, what: str
 ) -> None:
     """Nobody has asked to be signed in, so an outage, or an account that is not let in, is no page of theirs."""
-    browser = new_browser(silent)
+    browser, before = new_browser(silent), len(lines(silent.log))
     browser.sign_in_as()
     for name in browser.cookies:
         browser.delete_cookie(name)
@@ -272,7 +287,7 @@ def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
     page = browser.follow(browser.get("/?x=1", headers=VISIT))
     assert (page.status_code, page.url.raw_path, heading_of(page)) == (200, b"/?x=1", "Welcome!")
     assert browser.cookies == {"__Host-asked": "1"}
-    failed = [line for line in lines(silent.log) if line["message"] == "login failed: provider_down"]
+    failed = [line for line in lines(silent.log)[before:] if line["message"] == "login failed: provider_down"]
     assert len(failed) == (what == "the provider")
     # Who asks for it is told what is wrong.
     if what == "a hook":
@@ -281,8 +296,9 @@ def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
 
 @pytest.mark.parametrize("backend", ["redis"])
 def test_where_redis_is_away_nobody_is_asked_silently_and_pages_without_a_session_go_on(
-    silent: ServedApp, new_browser: MakeBrowser
+    make_app: MakeApp, new_browser: MakeBrowser
 ) -> None:
+    silent = make_app(AUTH0_SILENT_LOGIN="true")
     browser = new_browser(silent)
     browser.sign_in_as()
     assert silent.redis is not None
