@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -65,8 +65,8 @@ class CA:
         certificate_path, key_path = self.folder / f"{stem}.pem", self.folder / f"{stem}-key.pem"
         if not self._is_current(certificate_path, key_path, wanted):
             key = ec.generate_private_key(ec.SECP256R1())
-            _write(key_path, _private(key))
-            _write(certificate_path, _pem(self._leaf(key, wanted)))
+            write(key_path, private_pem(key))
+            write(certificate_path, pem(self._leaf(key, wanted)))
         return certificate_path, key_path
 
     def _is_current(self, certificate_path: Path, key_path: Path, names: tuple[str, ...]) -> bool:
@@ -78,7 +78,7 @@ class CA:
         except (OSError, ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature):
             return False
         return (
-            set(found) == {_general_name(name) for name in names}
+            set(found) == {general_name(name) for name in names}
             and key.public_key() == certificate.public_key()
             and not _expires_soon(certificate)
         )
@@ -86,10 +86,10 @@ class CA:
     def _leaf(self, key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]) -> x509.Certificate:
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         return (
-            _builder(_name("localhost"), self.certificate.subject, key.public_key(), LEAF_LIFETIME)
-            .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+            builder(_name("localhost"), self.certificate.subject, key.public_key(), LEAF_LIFETIME)
+            .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(key_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(_key_identifier(self.certificate), critical=False)
@@ -107,8 +107,8 @@ def authority(folder: Path | str, *, permitted: Iterable[str] = ()) -> CA:
         return found
     key = ec.generate_private_key(ec.SECP256R1())
     made = CA(folder, _authority_certificate(key, names), key)
-    _write(folder / "ca-key.pem", _private(key))
-    _write(made.path, _pem(made.certificate))
+    write(folder / "ca-key.pem", private_pem(key))
+    write(made.path, pem(made.certificate))
     return made
 
 
@@ -134,18 +134,19 @@ def _authority_certificate(key: ec.EllipticCurvePrivateKey, names: tuple[str, ..
         *(_subtree(name) for name in names if name not in LOOPBACK),
     ]
     return (
-        _builder(subject, subject, key.public_key(), CA_LIFETIME)
+        builder(subject, subject, key.public_key(), CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .add_extension(x509.NameConstraints(permitted, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
 
 
-def _builder(
+def builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
+    """A certificate but for its extensions, valid from a little before now."""
     start = datetime.datetime.now(datetime.UTC) - BACKDATED
     return (
         x509.CertificateBuilder()
@@ -158,7 +159,8 @@ def _builder(
     )
 
 
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+def key_usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    """What a key may be used for."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,
@@ -181,7 +183,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """A DNS name or an IP address, for SubjectAlternativeName."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
@@ -196,7 +199,7 @@ def _subtree(name: str) -> x509.GeneralName:
 
 
 def _within(name: str, subtree: x509.GeneralName) -> bool:
-    wanted = _general_name(name)
+    wanted = general_name(name)
     if isinstance(wanted, x509.IPAddress) and isinstance(subtree, x509.IPAddress):
         return ipaddress.ip_address(name) in ipaddress.ip_network(str(subtree.value))
     if isinstance(wanted, x509.DNSName) and isinstance(subtree, x509.DNSName):
@@ -208,17 +211,20 @@ def _expires_soon(certificate: x509.Certificate) -> bool:
     return certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + RENEW_BEFORE
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem(certificate: x509.Certificate) -> bytes:
+    """A certificate as files have it."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    """A private key as files have it (PKCS #8)."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read."""
     # Written aside and moved: a process that starts meanwhile reads the old file or the new one, never half of it.
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)

@@ -82,7 +82,7 @@ def test_a_name_elsewhere_is_not_issued(ca: CA, name: str) -> None:
 def test_who_steals_the_authority_cannot_use_it_for_a_name_elsewhere(
     ca: CA, tmp_path: Path, name: x509.GeneralName
 ) -> None:
-    with patch.object(certificates, "_general_name", lambda _: name), patch.object(CA, "permits", lambda *_: True):
+    with patch.object(certificates, "general_name", lambda _: name), patch.object(CA, "permits", lambda *_: True):
         leaf = ca.issue(stem="stolen")
 
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
