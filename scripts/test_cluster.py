@@ -8,7 +8,7 @@ import os
 import sys
 
 from scripts import chart_tools, test
-from scripts.cluster import images, programs
+from scripts.cluster import existing, images, programs
 from scripts.cluster.errors import ClusterError
 from scripts.processes import Processes
 
@@ -21,9 +21,12 @@ def main(arguments: list[str]) -> int:
             return 1
         try:
             chart_tools.install()
-            images.ensure()
-            if "KUBECONFIG" not in os.environ:
+            # What can be wrong is said before anything is built.
+            if os.environ.get(existing.NAME):
+                existing.check()
+            else:
                 programs.ensure()
+            images.ensure()
         except (ClusterError, chart_tools.InstallationError) as error:
             print(error, file=sys.stderr)
             return 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 _SECONDS = 10
-# Of processor time, where others want it too: the pods' processes together are one among all others, unless this says
-# that they are many. In the first version of cgroups, and in the second.
+# Of processor time, where others want it too: the processes of a subtree together are one among all others, unless this
+# says that they are many. In the first version of cgroups, and in the second.
 _WEIGHTS = {"cpu.shares": "16384", "cpu.weight": "1600"}
 
 
@@ -24,6 +24,13 @@ def make(name: str) -> None:
         for setting, weight in _WEIGHTS.items():
             if (folder / setting).exists():
                 (folder / setting).write_text(weight)
+
+
+def join(name: str) -> None:
+    """Have this process, and what it starts, weighed as that subtree is."""
+    for hierarchy in _hierarchies():
+        if any((hierarchy / name / setting).exists() for setting in _WEIGHTS):
+            (hierarchy / name / "cgroup.procs").write_text("0")
 
 
 def remove(name: str) -> None:

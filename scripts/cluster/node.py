@@ -1,7 +1,7 @@
 """The node: `with node() as cluster:` has a Kubernetes that is ready, and nothing of it is left afterwards.
 
 Its servers run in a network, mounts and process ids of their own, below one process that ends with this one, however
-that ends; with it the kernel ends all others. What a run that was killed leaves, folders, the next one removes.
+that ends; with it the kernel ends all others. What a run that was killed leaves, the next one removes.
 """
 
 import contextlib
@@ -31,10 +31,12 @@ _LOGS = HOME / "logs"
 # Below the limit of 15 characters; gone with the node's network.
 _LINK = "auth0node"
 _CGROUP = f"auth0-flask-{hashlib.sha256(str(HOME).encode()).hexdigest()[:8]}"
+# The servers weigh as much as all pods together. Under load the Service learns late of a pod that leaves otherwise.
+_SERVERS = f"{_CGROUP}-servers"
 # The kernel's limit for a unix socket's path, less what the kubelet adds.
 _LONGEST_FOLDER = 107 - len("/kubelet/pod-resources/kubelet.sock")
-# A claim takes one for good.
-_VOLUMES = 4
+# A claim takes one for good, and the suite may run several times on one node.
+_VOLUMES = 20
 _START_SECONDS = 120
 _STOP_SECONDS = 30
 
@@ -42,16 +44,17 @@ _STOP_SECONDS = 30
 class Node:
     """A node that runs: `kubeconfig` is for whoever administers it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", run: Path, unpacked: Path) -> None:
+    def __init__(self, parent: int, run: Path) -> None:
         self.kubeconfig = run / "admin.conf"
         self.run = run
-        self._process = process
-        self._unpacked = unpacked
+        self._parent = parent
 
     @property
     def pid(self) -> int:
-        """The node's first process."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        """The node's first process. Raises ClusterError where it has ended."""
+        children: list[str] = []
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{self._parent}/task/{self._parent}/children").read_text().split()
         if not children:
             raise ClusterError(f"The node ended: see {self.run / 'log'}.")
         return int(children[0])
@@ -60,7 +63,7 @@ class Node:
         """Bring images into it, from archives as `docker save` writes them."""
         for archive in archives:
             ctr: list[str | Path] = [
-                self._unpacked / "usr/bin/ctr",
+                self.run / "debian" / "usr/bin/ctr",
                 "--address",
                 "/run/containerd/containerd.sock",
                 "--namespace",
@@ -112,6 +115,14 @@ def node() -> Iterator[Node]:
         raise ClusterError("Another node runs on this machine: wait for its end, or set KUBECONFIG.") from None
 
 
+def started() -> Node:
+    """The one that another process has started from this checkout. Raises ClusterError where there is none."""
+    pid = _pid()
+    if pid is None:
+        raise ClusterError("No node of this checkout runs: start one with `python -m scripts.cluster`.")
+    return Node(pid, _RUN)
+
+
 def _filter_bridges(settings: Path) -> None:
     """Have the kernel show traffic between pods, which is of one bridge, to the rules; *settings* are there then."""
     if settings.exists():
@@ -125,16 +136,18 @@ def _filter_bridges(settings: Path) -> None:
 
 
 def _running(parts: programs.Programs) -> Iterator[Node]:
-    cgroups.make(_CGROUP)
+    for name in (_CGROUP, _SERVERS):
+        cgroups.make(name)
     _RUN.mkdir(parents=True)
     shutil.rmtree(_LOGS, ignore_errors=True)
     _LOGS.mkdir()
     (_RUN / "log").symlink_to(_LOGS)
+    (_RUN / "debian").symlink_to(parts.debian)
     configuration.write(_RUN, parts, _system("runc"), f"/{_CGROUP}")
     process = _start(parts)
     (_RUN / "pid").write_text(str(process.pid))
     try:
-        running = Node(process, _RUN, parts.debian)
+        running = Node(process.pid, _RUN)
         _wait(lambda: bool(running.pid), "its first process", process)
         _connect(running.pid)
         _wait(
@@ -174,6 +187,11 @@ def _start(parts: programs.Programs) -> "subprocess.Popen[bytes]":
     }
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "bash", str(_HERE / "node.sh")]
     parent = os.getpid()
+
+    def prepare() -> None:
+        die_with(parent, signal.SIGKILL)
+        cgroups.join(_SERVERS)
+
     with (_LOGS / "node.log").open("wb") as log:
         return subprocess.Popen(
             command,
@@ -183,7 +201,7 @@ def _start(parts: programs.Programs) -> "subprocess.Popen[bytes]":
             stderr=log,
             # Ctrl-C is for whoever uses it, and who then ends it.
             start_new_session=True,
-            preexec_fn=lambda: die_with(parent, signal.SIGKILL),  # noqa: PLW1509 - before any thread
+            preexec_fn=prepare,  # noqa: PLW1509 - before any thread
         )
 
 
@@ -201,24 +219,27 @@ def _connect(pid: int) -> None:
 
 def _offer_volumes(running: Node) -> None:
     """Some volumes for whoever claims one: folders, as nobody here makes them when they are asked for."""
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [configuration.NODE]}
+    volumes = []
     for number in range(_VOLUMES):
         folder = _RUN / "volumes" / str(number)
         folder.mkdir(parents=True)
-        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [configuration.NODE]}
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": f"volume-{number}"},
-            "spec": {
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "local": {"path": str(folder)},
-                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
-            },
-        }
-        file = folder.with_suffix(".json")
-        file.write_text(json.dumps(volume))
-        running.kubectl("apply", "--filename", file)
+        volumes.append(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"volume-{number}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "local": {"path": str(folder)},
+                    "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+                },
+            }
+        )
+    file = _RUN / "volumes.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": volumes}))
+    running.kubectl("apply", "--filename", file)
 
 
 def _wait(true: object, what: str, process: "subprocess.Popen[bytes]") -> None:
@@ -243,12 +264,20 @@ def _works(run: object, *arguments: object) -> bool:
 
 def _end_leftover() -> None:
     """End the node of a run that is gone, and remove what is left of it."""
+    pid = _pid()
+    if pid is not None:
+        _end(pid)
+    _remove()
+
+
+def _pid() -> int | None:
+    """Of the process that has the node's first one as its child."""
     with contextlib.suppress(OSError, ValueError):
         pid = int((_RUN / "pid").read_text())
         # The number may be another process' by now.
         if str(_HERE / "node.sh").encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            _end(pid)
-    _remove()
+            return pid
+    return None
 
 
 def _end(pid: int) -> None:
@@ -262,7 +291,8 @@ def _end(pid: int) -> None:
 
 def _remove() -> None:
     subprocess.run([_system("ip"), "link", "delete", _LINK], check=False, capture_output=True)
-    cgroups.remove(_CGROUP)
+    for name in (_CGROUP, _SERVERS):
+        cgroups.remove(name)
     deadline = time.monotonic() + _STOP_SECONDS
     # Until the kernel has let go of the last mount in it.
     while _RUN.exists() and time.monotonic() < deadline:

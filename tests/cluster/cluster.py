@@ -3,22 +3,30 @@
 import base64
 import json
 import os
-import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.cluster import existing
 from scripts.cluster.node import KUBECTL, node
 
 WAIT_SECONDS = 180
 # On a namespace that the suite has made: in somebody's cluster another may have such a name.
 OWN, OWN_BY = "app.kubernetes.io/managed-by", "auth0-flask-tests"
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
+    print("connected")
+except OSError as error:
+    print(type(error).__name__)
+"""
 Object = dict[str, Any]
 
 
@@ -36,15 +44,7 @@ class Cluster:
 
     def kubectl(self, *arguments: str | Path, given: str = "", timeout: float = WAIT_SECONDS) -> str:
         """What it prints. Raises KubectlError."""
-        result = subprocess.run(
-            [KUBECTL, *arguments],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+        result = call([KUBECTL, *arguments], self.environment, given, timeout)
         if result.returncode:
             raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {result.stderr.strip()}")
         return result.stdout
@@ -76,8 +76,12 @@ class Cluster:
     def has(self, wanted: Object) -> bool:
         """Whether a Secret holds what its manifest says, and nothing else."""
         where = wanted["metadata"]
-        data = self.get(where["namespace"], "secret", where["name"])["data"]
-        return {name: base64.b64decode(value).decode() for name, value in data.items()} == wanted["stringData"]
+        return self.secret(where["namespace"], where["name"]) == dict(wanted["stringData"])
+
+    def secret(self, namespace: str, name: str) -> dict[str, str]:
+        """What a Secret holds."""
+        data = self.get(namespace, "secret", name)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def exists(self, namespace: str, *what: str) -> bool:
         """Whether there is any."""
@@ -93,6 +97,17 @@ class Cluster:
         """What a command in a container prints. Raises KubectlError where it fails."""
         where = ["--container", container] if container else []
         return self.kubectl("--namespace", namespace, "exec", "--stdin", pod, *where, "--", *command, given=given)
+
+    def connect(self, namespace: str, pod: str, address: str, port: int) -> str:
+        """What comes of a connection from a pod: `connected`, or the name of what Python raises."""
+        return self.execute(namespace, pod, "python", "-c", _CONNECT, address, str(port)).strip()
+
+    def measures_pods(self) -> bool:
+        """Whether there is a metrics-server, or the like."""
+        with suppress(KubectlError):
+            self.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1")
+            return True
+        return False
 
     def events(self, namespace: str, name: str) -> str:
         """What happened to an object, a line each."""
@@ -125,21 +140,20 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """The one that KUBECONFIG names, with images brought in by the command CLUSTER_LOAD; or a node of one's own."""
-    if given := os.environ.get("KUBECONFIG"):
-        load = os.environ.get("CLUSTER_LOAD")
-        if not load:
-            pytest.fail(
-                "KUBECONFIG is set: CLUSTER_LOAD must be the command that brings an image archive into that cluster."
-            )
-        yield Cluster(Path(given), lambda archive: _run([*shlex.split(load), str(archive)]))
+    if kubeconfig := os.environ.get(existing.NAME):
+        yield Cluster(Path(kubeconfig), existing.load)
         return
     with node() as running:
         yield Cluster(running.kubeconfig, running.load)
 
 
-def _run(command: list[str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert result.returncode == 0, f"{shlex.join(command)}: {result.stdout}{result.stderr}"
+def call(
+    command: Sequence[str | Path], environment: Mapping[str, str], given: str, timeout: float
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program that reads what it is *given*, for so many seconds at most."""
+    return subprocess.run(
+        command, env=environment, input=given, capture_output=True, text=True, check=False, timeout=timeout
+    )
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:

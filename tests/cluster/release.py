@@ -1,7 +1,6 @@
 """The chart, installed: what `helm` does, and what the pods then are."""
 
 import json
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from scripts.chart_tools import BIN
 from tests.chart.conftest import CHART, merged
-from tests.cluster.cluster import Cluster, Object, wait_until
+from tests.cluster.cluster import Cluster, Object, call, wait_until
 
 HELM_SECONDS = 300
 
@@ -32,15 +31,8 @@ class Release:
 
     def helm(self, *arguments: str | Path, given: str = "") -> str:
         """What it prints. Raises HelmError."""
-        result = subprocess.run(
-            [self._program, "--namespace", self.namespace, *arguments],
-            env=self._environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=HELM_SECONDS,
-        )
+        command = [self._program, "--namespace", self.namespace, *arguments]
+        result = call(command, self._environment, given, HELM_SECONDS)
         if result.returncode:
             raise HelmError(result.stderr)
         return result.stdout
@@ -68,7 +60,8 @@ class Release:
             self.install()
         else:
             if values != self.values:
-                self.upgrade({})
+                # An autoscaler may have written the number of pods, which is ours again.
+                self.upgrade({}, "--timeout=180s", "--force-conflicts")
 
     @property
     def selector(self) -> str:
@@ -83,6 +76,10 @@ class Release:
         """Theirs."""
         return [pod["metadata"]["name"] for pod in self.pods()]
 
+    def replicas(self) -> int:
+        """How many the Deployment asks for."""
+        return int(self.cluster.get(self.namespace, f"deployment/{self.name}")["spec"]["replicas"])
+
     def kubectl(self, *arguments: str) -> str:
         """In the release's namespace."""
         return self.cluster.kubectl("--namespace", self.namespace, *arguments)
@@ -90,7 +87,7 @@ class Release:
     def settle(self, replicas: int | None = None) -> None:
         """Wait until the rollout is over and the pods before it have gone."""
         self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=180s")
-        wanted = replicas or self.cluster.get(self.namespace, f"deployment/{self.name}")["spec"]["replicas"]
+        wanted = replicas or self.replicas()
 
         def over() -> bool:
             pods = self.cluster.get(self.namespace, "pods", f"--selector={self.selector}")["items"]

@@ -83,7 +83,9 @@ def test_a_pod_that_is_deleted_loses_no_request(app: Release, visitors: Visitors
 
 def test_a_drain_takes_one_pod_at_a_time_and_loses_no_request(app: Release, visitors: Visitors) -> None:
     first, second = app.names()
-    nodes = app.cluster.kubectl("get", "nodes", "--output=jsonpath={.items[*].metadata.name}").split()
+    # Those that are cordoned already stay so.
+    open_ones = app.cluster.get(app.namespace, "nodes", "--field-selector=spec.unschedulable!=true")["items"]
+    nodes = [item["metadata"]["name"] for item in open_ones]
 
     def evict(name: str) -> bool:
         metadata = {"name": name, "namespace": app.namespace}
@@ -121,7 +123,12 @@ def test_a_killed_container_is_started_again_and_nobody_is_signed_out(
     before = container(app, name)
     with visitors() as running:
         killer = pod("default", "killer", images, "python", "-c", KILL, before["containerID"].rpartition("/")[2])
-        killer["spec"] |= {"hostPID": True, "securityContext": {"runAsUser": 0}, "restartPolicy": "Never"}
+        killer["spec"] |= {
+            "hostPID": True,
+            "nodeName": app.cluster.get(app.namespace, "pod", name)["spec"]["nodeName"],
+            "restartPolicy": "Never",
+            "securityContext": {"runAsUser": 0},
+        }
         killer["spec"]["containers"][0]["securityContext"] = {}
         app.cluster.apply(killer)
         wait_until(lambda: container(app, name)["restartCount"] > before["restartCount"], "another start")
