@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ import pytest
 
 from scripts import chart_tools
 from scripts.certificates import CA, authority
-from scripts.cluster.images import Images, ensure
-from tests.cluster.cluster import Cluster, Object, cluster, secret
+from scripts.cluster import existing
+from scripts.cluster.errors import ClusterError
+from scripts.cluster.images import EXPORTERS, Images, ensure
+from tests.cluster.cluster import Cluster, Object, cluster, secret, wait_until
+from tests.cluster.definitions import GROUP, KINDS, definition
 from tests.cluster.load import Load, load
 from tests.cluster.release import Release, timed
 
@@ -31,6 +34,9 @@ HOST = f"auth0-flask.{APP}.svc"
 ISSUER = f"https://identity.{IDENTITY}.svc:9443/"
 CLIENT, CLIENT_SECRET = "local-client", "local-secret-for-demonstrations-only"
 KEY = "first-" + "0123456789abcdef" * 4
+# Of a pod, unless `server.workers` says otherwise; and what each logs.
+WORKERS = 2
+READ_ANEW = "the keys of sessions were read anew"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -40,11 +46,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
     items.sort(key=lambda item: "kubernetes" in getattr(item, "fixturenames", ()))
-    if "KUBECONFIG" in os.environ:
+    if is_somebodys():
         # There is none.
         alone = [item for item in items if item.path == HERE / "test_alone.py"]
         config.hook.pytest_deselected(items=alone)
         items[:] = [item for item in items if item not in alone]
+
+
+def is_somebodys() -> bool:
+    """Whether the cluster is one that KUBECONFIG names."""
+    return bool(os.environ.get(existing.NAME))
 
 
 @pytest.fixture(scope="session")
@@ -57,16 +68,35 @@ def images() -> Images:
 @pytest.fixture(scope="session")
 def kubernetes(images: Images) -> Iterator[Cluster]:
     """The cluster with our images, and empty namespaces, which are gone afterwards."""
-    with cluster() as running:
-        running.load(images.archive)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(cluster())
+            running.load(images.archive)
+        except ClusterError as error:
+            # Once, and not at every test.
+            pytest.exit(str(error), returncode=1)
         running.delete_own_namespaces()
         try:
             running.make_namespaces(RESTRICTED, *NAMESPACES)
+            expect_image(running, images)
             yield running
         finally:
             # A node of one's own goes with all that is in it.
-            if "KUBECONFIG" in os.environ:
+            if is_somebodys():
                 running.delete_own_namespaces()
+
+
+@pytest.fixture(scope="session")
+def operator(kubernetes: Cluster) -> Iterator[None]:
+    """Prometheus Operator's resources are known: the cluster's own, or ours, which are gone afterwards."""
+    missing = [kind for kind in KINDS if not kubernetes.exists("default", f"crd/{KINDS[kind]}.{GROUP}")]
+    names = [f"{KINDS[kind]}.{GROUP}" for kind in missing]
+    if missing:
+        kubernetes.apply(*map(definition, missing))
+        kubernetes.kubectl("wait", "--for=condition=Established", "crd", *names, "--timeout=60s")
+    yield
+    if names and is_somebodys():
+        kubernetes.kubectl("delete", "crd", *names)
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +174,33 @@ def pod(
     }
 
 
+def expect_image(kubernetes: Cluster, images: Images) -> None:
+    """End the suite where a node has not got the app's image, rather than to wait for what cannot be pulled."""
+    nodes = kubernetes.get("default", "nodes")["items"]
+    names = [item["metadata"]["name"] for item in nodes if not item["spec"].get("unschedulable")]
+    probes = [pod(PEOPLE, f"image-{number}", images, "true", labels={"image": "probe"}) for number in range(len(names))]
+    for probe, name in zip(probes, names, strict=True):
+        probe["spec"] |= {"nodeName": name, "restartPolicy": "Never"}
+        probe["spec"]["containers"][0]["imagePullPolicy"] = "Never"
+    kubernetes.apply(*probes)
+
+    def states() -> list[str]:
+        found = [
+            item["status"].get("containerStatuses") or [{"state": {}}]
+            for item in kubernetes.pods(PEOPLE, "image=probe")
+        ]
+        return [str(status[0]["state"]) for status in found]
+
+    wait_until(lambda: all("terminated" in state or "ErrImageNeverPull" in state for state in states()), "the probes")
+    if any("ErrImageNeverPull" in state for state in states()):
+        pytest.exit(
+            f"The images were loaded, and yet a node of {', '.join(names)} has no auth0-flask:{images.tag}:"
+            f" {existing.LOAD} must bring them into every node of the cluster that {existing.NAME} names.",
+            returncode=1,
+        )
+    kubernetes.kubectl("--namespace", PEOPLE, "delete", "pod", "--selector=image=probe", "--wait=false")
+
+
 def config_map(namespace: str, name: str, data: dict[str, str]) -> Object:
     """A ConfigMap's manifest."""
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
@@ -160,9 +217,12 @@ def people(identity: Release, images: Images, certificates: CA) -> Cluster:
     }
     volume = {"name": "people", "configMap": {"name": "people"}}
     idle = ("python", "-c", "import signal; signal.pause()")
+    visitors = pod(PEOPLE, "visitors", images, *idle, volumes=[volume], cpu="250m")
+    # Everybody here has one address. With more ports, none comes again while the kernel still remembers its last use.
+    visitors["spec"]["securityContext"]["sysctls"] = [{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}]
     kubernetes.apply(
         config_map(PEOPLE, "people", files),
-        pod(PEOPLE, "visitors", images, *idle, volumes=[volume], cpu="250m"),
+        visitors,
         pod(STRANGERS, "strangers", images, *idle),
         pod(MONITORING, "monitoring", images, *idle),
     )
@@ -195,6 +255,10 @@ def values(images: Images) -> dict[str, Any]:
             "auth0": [inside[1]],
             "auth0Port": 9443,
         },
+        "metrics": {
+            name: {"enabled": True, "image": {"repository": repository, "tag": images.tag}}
+            for name, repository in EXPORTERS.items()
+        },
         # A busy machine is slow at times.
         "settings": {"AUTH0_TIMEOUT_SECONDS": 30, "REDIS_TIMEOUT_SECONDS": 10},
         "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/run/authority/ca.pem"}],
@@ -208,6 +272,19 @@ def auth0(keys: str = KEY, client_secret: str = CLIENT_SECRET) -> Object:
     return secret(APP, "auth0", {"client-id": CLIENT, "client-secret": client_secret, "secret": keys})
 
 
+def bring(app: Release, keys: str) -> None:
+    """Write the keys into the Secret, and wait until every worker of every pod says that it has them."""
+    before = {name: readings(app, name) for name in app.names()}
+    app.cluster.apply(auth0(keys))
+    for name, count in before.items():
+        wait_until(lambda name=name, count=count: readings(app, name) >= count + WORKERS, f"new keys in {name}")  # type: ignore[misc]
+
+
+def readings(app: Release, name: str) -> int:
+    """How often a pod's workers have read new keys."""
+    return app.cluster.log(APP, name).count(READ_ANEW)
+
+
 @dataclass
 class Installed:
     """The app, and what Helm said and took when it was installed."""
@@ -218,7 +295,9 @@ class Installed:
 
 
 @pytest.fixture(scope="session")
-def installed(people: Cluster, images: Images, certificates: CA, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(
+    people: Cluster, operator: None, images: Images, certificates: CA, tmp_path_factory: pytest.TempPathFactory
+) -> Installed:
     """The app, by `helm install --wait`."""
     people.apply(
         auth0(),
@@ -236,10 +315,16 @@ def app(installed: Installed) -> Release:
     """The app as it was installed, with all its pods ready, whatever the test before has left."""
     release = installed.release
     release.restore()
-    if not release.cluster.has(auth0()):
-        release.cluster.apply(auth0())
-        release.kubectl("rollout", "restart", f"deployment/{release.name}")
     release.settle()
+    if not release.cluster.has(auth0()):
+        there = release.cluster.secret(APP, "auth0")
+        if there["client-secret"] == CLIENT_SECRET:
+            bring(release, KEY)
+        else:
+            release.cluster.apply(auth0())
+            # It is read at the start alone.
+            release.kubectl("rollout", "restart", f"deployment/{release.name}")
+            release.settle()
     return release
 
 

@@ -11,14 +11,6 @@ from tests.cluster.cluster import KubectlError, wait_until
 from tests.cluster.conftest import APP, IDENTITY, MONITORING, PEOPLE, STRANGERS, Images, pod
 from tests.cluster.release import Release
 
-CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
-    print("connected")
-except OSError as error:
-    print(type(error).__name__)
-"""
 HTTPS, METRICS, REDIS, ISSUER = 8443, 9464, 6379, 9443
 
 
@@ -71,18 +63,13 @@ def addresses(app: Release) -> dict[str, str]:
     }
 
 
-def outcome(app: Release, namespace: str, name: str, address: str, port: int) -> str:
-    """What comes of a connection from a pod."""
-    return app.cluster.execute(namespace, name, "python", "-c", CONNECT, address, str(port)).strip()
-
-
 Attempt = tuple[str, str, str, int]
 
 
 def outcomes(app: Release, attempts: Mapping[Attempt, str]) -> dict[Attempt, str]:
     """Of several at once: the more of them fail, the longer they take."""
     with ThreadPoolExecutor(len(attempts)) as pool:
-        return dict(zip(attempts, pool.map(lambda attempt: outcome(app, *attempt), attempts), strict=True))
+        return dict(zip(attempts, pool.map(lambda attempt: app.cluster.connect(*attempt), attempts), strict=True))
 
 
 @pytest.fixture
@@ -92,7 +79,7 @@ def listener(app: Release, images: Images) -> Iterator[str]:
     app.cluster.apply(pod(STRANGERS, "listener", images, "python", "-c", program))
     app.cluster.kubectl("--namespace", STRANGERS, "wait", "--for=condition=Ready", "pod/listener", "--timeout=60s")
     address = str(app.cluster.get(STRANGERS, "pod", "listener")["status"]["podIP"])
-    wait_until(lambda: outcome(app, PEOPLE, "visitors", address, ISSUER) == "connected", "the listener's port")
+    wait_until(lambda: app.cluster.connect(PEOPLE, "visitors", address, ISSUER) == "connected", "the listener's port")
     yield address
     app.cluster.kubectl("--namespace", STRANGERS, "delete", "pod", "listener", "--wait=false")
 
@@ -128,10 +115,14 @@ def test_without_the_policies_strangers_connect(app: Release) -> None:
     app.upgrade({"networkPolicy": {"enabled": False}})
     there = addresses(app)["app"]
     wait_until(
-        lambda: outcome(app, STRANGERS, "strangers", there, METRICS) == "connected", "a stranger's connection", 30
+        lambda: app.cluster.connect(STRANGERS, "strangers", there, METRICS) == "connected",
+        "a stranger's connection",
+        30,
     )
     app.restore()
-    wait_until(lambda: outcome(app, STRANGERS, "strangers", there, METRICS) == "TimeoutError", "the policies again", 30)
+    wait_until(
+        lambda: app.cluster.connect(STRANGERS, "strangers", there, METRICS) == "TimeoutError", "the policies again", 30
+    )
 
 
 def test_redis_wants_tls_and_a_password_and_lets_the_app_do_what_it_needs_alone(app: Release) -> None:

@@ -5,34 +5,19 @@ from contextlib import AbstractContextManager
 
 from scripts.certificates import CA
 from tests.cluster.cluster import secret, wait_until
-from tests.cluster.conftest import APP, CLIENT, CLIENT_SECRET, HOST, IDENTITY, KEY, PEOPLE, auth0, pair
+from tests.cluster.conftest import APP, CLIENT, CLIENT_SECRET, HOST, IDENTITY, KEY, PEOPLE, auth0, bring, pair
 from tests.cluster.load import Load
 from tests.cluster.release import Release
 from tests.servers.identity import Knobs
 
 Visitors = Callable[..., AbstractContextManager[Load]]
 NEW_KEY = "second-" + "fedcba9876543210" * 4
-READ_ANEW = "the keys of sessions were read anew"
 SERIAL = """
 import socket, ssl, sys
 trust = ssl.create_default_context(cafile="/people/ca.pem")
 with trust.wrap_socket(socket.create_connection((sys.argv[1], 8443), 10), server_hostname=sys.argv[2]) as connection:
     print(connection.getpeercert()["serialNumber"])
 """
-
-
-def bring(app: Release, keys: str) -> None:
-    """Write the keys into the Secret, and wait until every worker of every pod says that it has them."""
-    workers = 2
-    before = {name: readings(app, name) for name in app.names()}
-    app.cluster.apply(auth0(keys))
-    for name, count in before.items():
-        wait_until(lambda name=name, count=count: readings(app, name) >= count + workers, f"new keys in {name}")  # type: ignore[misc]
-
-
-def readings(app: Release, name: str) -> int:
-    """How often a pod's workers have read new keys."""
-    return app.cluster.log(APP, name).count(READ_ANEW)
 
 
 def test_the_sessions_key_is_replaced_in_running_pods_and_nobody_is_signed_out(
@@ -76,6 +61,18 @@ def test_a_new_certificate_is_shown_by_running_pods_and_loses_no_request(
     assert app.names() == pods
 
 
+def test_another_pod_of_redis_has_the_sessions_of_the_one_before(app: Release, visitors: Visitors) -> None:
+    with visitors(requests=0) as running:
+        app.kubectl("delete", "pod", "auth0-flask-redis-0")
+        app.kubectl("rollout", "status", "statefulset/auth0-flask-redis", "--timeout=120s")
+        # Nobody has become anonymous: that would be 303.
+        running.wait_for(500)
+        signed_in = running.logins
+        wait_until(lambda: running.logins > signed_in, "a sign-in")
+    pages = {outcome.rpartition(": ")[2] for outcome in running.failures if not outcome.startswith("sign-in: ")}
+    assert pages <= {"503"}
+
+
 def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_those_who_are_signed_in(
     app: Release, visitors: Visitors
 ) -> None:
@@ -94,15 +91,3 @@ def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_tho
             knobs.close()
     # From the moment that the provider knows the new one alone, until the pods do too.
     assert set(running.failures) <= {"sign-in: AssertionError callback 500"}
-
-
-def test_another_pod_of_redis_has_the_sessions_of_the_one_before(app: Release, visitors: Visitors) -> None:
-    with visitors(requests=0) as running:
-        app.kubectl("delete", "pod", "auth0-flask-redis-0")
-        app.kubectl("rollout", "status", "statefulset/auth0-flask-redis", "--timeout=120s")
-        # Nobody has become anonymous: that would be 303.
-        running.wait_for(500)
-        signed_in = running.logins
-        wait_until(lambda: running.logins > signed_in, "a sign-in")
-    pages = {outcome.rpartition(": ")[2] for outcome in running.failures if not outcome.startswith("sign-in: ")}
-    assert pages <= {"503"}

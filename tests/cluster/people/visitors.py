@@ -7,11 +7,13 @@ should be, and how often each other outcome came.
 
 import asyncio
 import json
+import math
 import socket
 import ssl
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
@@ -44,6 +46,10 @@ class Person(Browser):
         answer = self.http.get(self.sign_in(location(answer), username, password))
         assert answer.status_code in (302, 303), f"callback {answer.status_code}"
 
+    def cookies(self) -> dict[str, str]:
+        """The app's."""
+        return {str(name): str(value) for name, value in self.http.cookies.items() if name.startswith("__Host-")}
+
     def sees(self, path: str) -> int:
         """The status of a page."""
         return self.http.get(self.app + path).status_code
@@ -61,6 +67,8 @@ class Visitors:
         self._outcomes: Counter[str] = Counter()
         self._answered = 0
         self._logins = 0
+        # When each of this pod's ports was last used.
+        self._ports: dict[int, float] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,7 +84,7 @@ class Visitors:
     def _signed_in(self) -> dict[str, str]:
         with Person(*self._where) as person:
             person.sign_in_at_the_app("jane@example.com", "correct-horse")
-            return {str(name): str(value) for name, value in person.http.cookies.items() if name.startswith("__Host-")}
+            return person.cookies()
 
     async def _come_and_go(self) -> None:
         while not self._stopping.is_set():
@@ -116,7 +124,7 @@ class Visitors:
                 answer = await self._exchange(f"{head}\r\n".encode())
         except (OSError, EOFError) as error:
             # TimeoutError is an OSError.
-            return type(error).__name__
+            return f"{type(error).__name__} {error}".strip()
         if not answer:
             return "closed without an answer"
         headers, _, body = answer.partition(b"\r\n\r\n")
@@ -128,13 +136,28 @@ class Visitors:
         return "" if content in body else "another page"
 
     async def _exchange(self, request: bytes) -> bytes:
-        host, port = self._address
-        reader, writer = await asyncio.open_connection(host, port, ssl=self._trust, server_hostname=self._host)
+        connection = await self._connected()
+        reader, writer = await asyncio.open_connection(sock=connection, ssl=self._trust, server_hostname=self._host)
         try:
             writer.write(request)
             return await reader.read(-1)
         finally:
             writer.transport.abort()
+
+    async def _connected(self) -> socket.socket:
+        with ExitStack() as stack:
+            connection = stack.enter_context(socket.socket())
+            connection.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(connection, self._address)
+            except OSError as error:
+                port = connection.getsockname()[1]
+                # A network that remembers the port's last connection may lead it to a pod that is gone.
+                age = time.monotonic() - self._ports.get(port, -math.inf)
+                raise type(error)(f"from port {port}, last used {age:.1f} s before") from error
+            self._ports[connection.getsockname()[1]] = time.monotonic()
+            stack.pop_all()
+            return connection
 
     @staticmethod
     def _keep(lines: list[str], jar: dict[str, str]) -> None:
