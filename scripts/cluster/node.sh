@@ -51,7 +51,8 @@ until "$KUBECTL" --kubeconfig admin.conf get --raw /readyz >/dev/null 2>&1; do s
 start kube-controller-manager kube-controller-manager --kubeconfig=controller-manager.conf --leader-elect=false \
 	--use-service-account-credentials --service-account-private-key-file=pki/sa.key --root-ca-file=pki/ca.crt \
 	--cluster-signing-cert-file=pki/ca.crt --cluster-signing-key-file=pki/ca.key \
-	--allocate-node-cidrs=true --cluster-cidr="$PODS" --service-cluster-ip-range="$SERVICES" --node-cidr-mask-size=24
+	--allocate-node-cidrs=true --cluster-cidr="$PODS" --service-cluster-ip-range="$SERVICES" --node-cidr-mask-size=24 \
+	--horizontal-pod-autoscaler-sync-period=5s
 start kube-scheduler kube-scheduler --kubeconfig=scheduler.conf --leader-elect=false
 start kubelet kubelet --config=kubelet.json --kubeconfig=kubelet.conf --root-dir="$RUN/kubelet" \
 	--cert-dir="$RUN/kubelet-pki" --hostname-override="$NODE" --node-ip="$NODE_ADDRESS"

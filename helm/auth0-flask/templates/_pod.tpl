@@ -40,6 +40,28 @@ tolerations:
 {{- end }}
 {{- end -}}
 
+{{/*
+How many pods to ask for; nothing where an autoscaler alone says it. A number that is left out of a release that had one
+becomes 1, so the one that there is stays, unless Helm applies on the server, which knows that another has written it.
+*/}}
+{{- define "auth0-flask.replicas" -}}
+{{- if not .Values.autoscaling.enabled -}}
+{{- .Values.replicaCount -}}
+{{- else -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "auth0-flask.fullname" .) -}}
+{{- $scaled := false -}}
+{{- $applied := false -}}
+{{- range .metadata.managedFields -}}
+{{- $scaled = or $scaled (eq (default "" .subresource) "scale") -}}
+{{- $applied = or $applied (and (eq .manager "helm") (eq .operation "Apply")) -}}
+{{- end -}}
+{{- if not (and $scaled $applied) -}}
+{{- .spec.replicas -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The app's settings, as a map by name. Secrets are named by file. */}}
 {{- define "auth0-flask.settings" -}}
 {{- $v := .Values -}}
