@@ -23,7 +23,7 @@ STACK = Path("/stack")
 GIVEN = Path("/run/secrets")
 # What app.sessions sends, its scripts included; tests/unit/test_compose_file.py compares.
 APP_COMMANDS = (
-    "+ping +info +get +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
+    "+ping +info +get +mget +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange"
     " +zrangebyscore +hset +hdel +hmget +client|setinfo"
 )
 REDIS_ADDRESSES = ("rediss://redis:6379", "rediss://exporter@redis:6379")

@@ -91,6 +91,6 @@ def test_every_variable_of_the_file_is_documented() -> None:
 
 def test_redis_lets_the_app_send_what_its_code_sends() -> None:
     code = "".join(path.read_text() for path in (ROOT / "app" / "sessions").glob("*.py"))
-    sent = set(re.findall(r"""(?:execute\(\s*|redis\.call\()["']([A-Z]+)["']""", code))
-    assert {"GET", "SET", "EVAL", "ZADD"} <= sent
+    sent = set(re.findall(r"""(?:execute(?:_command)?\(\s*|redis\.call\()["']([A-Z]+)["']""", code))
+    assert {"GET", "MGET", "SET", "EVAL", "ZADD"} <= sent
     assert {f"+{name.lower()}" for name in sent} <= set(APP_COMMANDS.split())

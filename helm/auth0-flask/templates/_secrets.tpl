@@ -59,7 +59,7 @@
 
 {{/* What the app may send to Redis: as in compose, which a test says. */}}
 {{- define "auth0-flask.redisCommands" -}}
-+ping +info +get +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
++ping +info +get +mget +getex +getrange +set +del +expire +pexpire +expireat +eval +zadd +zrem +zscore +zrange +zrangebyscore +hset +hdel +hmget +client|setinfo
 {{- end -}}
 
 {{/* What redis_exporter may send: as in compose, which a test says. */}}

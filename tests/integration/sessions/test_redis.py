@@ -31,7 +31,7 @@ def client(app: LoopFlask) -> FlaskClient:
 def commands(redis: RedisServer) -> dict[str, int]:
     """How often each data command was called since the server was emptied."""
     stats: dict[str, Any] = redis.client.info("commandstats")  # type: ignore[assignment]
-    names = ("get", "getex", "set", "setex", "del", "expire", "eval")
+    names = ("get", "mget", "getex", "set", "setex", "del", "expire", "eval")
     return {name: stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats}
 
 
@@ -48,12 +48,12 @@ def test_the_cookie_is_host_only_secure_httponly_and_lax(client: FlaskClient) ->
     assert attributes == {"secure", "httponly", "path", "samesite", "max-age", "expires"}
 
 
-def test_reading_costs_one_get_and_no_write(client: FlaskClient, redis: RedisServer) -> None:
+def test_reading_costs_one_command_and_no_write(client: FlaskClient, redis: RedisServer) -> None:
     client.post("/set", json={"a": 1})
     redis.client.config_resetstat()
     for path in ("/get", "/untouched", "/no-such-page"):
         assert "Set-Cookie" not in client.get(path).headers
-    assert commands(redis) == {"get": 3}
+    assert commands(redis) == {"mget": 3}
 
 
 def test_a_page_that_changes_the_session_costs_one_read_and_one_script(client: FlaskClient, redis: RedisServer) -> None:
@@ -61,7 +61,7 @@ def test_a_page_that_changes_the_session_costs_one_read_and_one_script(client: F
     redis.client.config_resetstat()
     client.post("/set", json={"a": 2})
     # What the script itself calls is counted too.
-    assert commands(redis) == {"get": 2, "eval": 1, "set": 1}
+    assert commands(redis) == {"mget": 1, "get": 1, "eval": 1, "set": 1}
 
 
 def test_a_request_without_a_cookie_does_not_ask_redis(client: FlaskClient, redis: RedisServer) -> None:
@@ -411,4 +411,27 @@ def test_one_refused_command_does_not_fail_its_neighbours(redis: RedisServer) ->
     written, refused, read = await_(mixed())
     assert (written, read) == (b"OK", b"1")
     assert isinstance(refused, StoreUnavailable)
+    await_(store.close())
+
+
+def test_of_commands_of_one_turn_each_gets_its_own_answer_and_reads_that_are_refused_are_alone_in_it(
+    redis: RedisServer,
+) -> None:
+    from app.sessions import StoreUnavailable
+    from app.sessions.connect import Connection
+    from app.sessions.store import RedisStore
+
+    store = RedisStore(Connection(redis.url, 5))
+    sent = [("GET", "a"), ("SET", "a", 1), ("GET", "none"), ("SET", "b", 2), ("GET", "b"), ("GET", "a")]
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(store.execute(*command) for command in sent), return_exceptions=True)
+
+    redis.client.config_resetstat()
+    assert await_(together()) == [b"1", b"OK", None, b"OK", b"2", b"1"]
+    assert commands(redis) == {"mget": 1, "set": 2}
+    redis.client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-mget"])
+    answers = await_(together())
+    redis.client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], categories=["+@all"])
+    assert [isinstance(answer, StoreUnavailable) for answer in answers] == [name == "GET" for name, *_ in sent]
     await_(store.close())
