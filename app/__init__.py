@@ -48,6 +48,7 @@ def create_app(settings: "Settings | None" = None) -> "LoopFlask":
         TESTING=settings.app_env == "test",
     )
     sessions.init_app(app, settings)
+    web.refuse_other_hosts(app, settings)
     ops.init_app(app, settings)
     web.init_app(app, settings)
     auth.init_app(app, settings)

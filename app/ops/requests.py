@@ -1,5 +1,6 @@
 """One line in the log, and one count in the metrics, for each request."""
 
+import functools
 import logging
 import time
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
 
-from app.server import ON_BEGIN, OnBegin
+from app.server import ANSWER, Answer
 from app.web import id_of, trace_id_of
 
 from .logs import LineRecord
@@ -44,34 +45,31 @@ class Requests:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, and record it once."""
         started = time.perf_counter()
-        current: Request | None = None
+        answer: Answer | None = environ.get(ANSWER)
+        if answer is None:
+            return self._answered(environ, start_response, started)
+        answer.begins.append(functools.partial(self._record, environ, started))
+        return self._app(environ, start_response)
+
+    def _answered(self, environ: "WSGIEnvironment", start_response: "StartResponse", started: float) -> Iterable[bytes]:
         recorded = False
 
-        def record(status: int) -> None:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal recorded
             recorded = True
-            self._record(environ, current or Request(environ), status, time.perf_counter() - started)
-
-        on_begin: OnBegin | None = environ.get(ON_BEGIN)
-        if on_begin is not None:
-            on_begin.append(record)
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal current
-            # Flask puts its request there. When the answer begins it has forgotten it already, and the route with it.
-            current = environ.get("werkzeug.request")
-            if on_begin is None:
-                record(int(status[:3]))
+            self._record(environ, started, int(status[:3]), environ.get("werkzeug.request"))
             return start_response(status, headers, exc_info)
 
         try:
             return self._app(environ, start)
         except BaseException:
-            if on_begin is None and not recorded:
-                record(500)
+            if not recorded:
+                self._record(environ, started, 500, None)
             raise
 
-    def _record(self, environ: "WSGIEnvironment", current: Request, status: int, seconds: float) -> None:
+    def _record(self, environ: "WSGIEnvironment", started: float, status: int, request: Request | None) -> None:
+        seconds = time.perf_counter() - started
+        current = request or Request(environ)
         self._metrics.observe(current, status, seconds)
         if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
             line = _record(

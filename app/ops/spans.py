@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from flask import Request
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
@@ -29,7 +30,7 @@ from opentelemetry.semconv.attributes import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.auth import events as auth
-from app.server import ON_BEGIN, LoopFlask
+from app.server import ANSWER, LoopFlask
 from app.sessions import events as sessions
 from app.settings import Settings
 from app.web import id_of, trace_id_of
@@ -117,15 +118,10 @@ class ServerSpans:
         span = _begun(tracer, environ)
         answer = _Answer(span)
         # There is a tracer under our server only, which alone knows the status.
-        environ[ON_BEGIN].append(answer.begins)
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            _matched(span, environ)
-            return start_response(status, headers, exc_info)
-
+        environ[ANSWER].begins.append(answer.begins)
         token = attach(trace.set_span_in_context(span))
         try:
-            body = self._app(environ, start)
+            body = self._app(environ, start_response)
         except BaseException:
             answer.ends()
             raise
@@ -178,8 +174,9 @@ class _Answer:
         self._span = span
         self._begun = self._over = False
 
-    def begins(self, status: int) -> None:
+    def begins(self, status: int, request: Request | None) -> None:
         if self._span.is_recording():
+            _matched(self._span, request)
             self._span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, status)
             if status >= 500:
                 _failed(self._span, str(status))
@@ -238,13 +235,11 @@ def _begun(tracer: trace.Tracer, environ: "WSGIEnvironment") -> trace.Span:
     return span
 
 
-def _matched(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    # Flask puts its request there.
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    if rule is not None and span.is_recording():
-        span.set_attribute(http_attributes.HTTP_ROUTE, rule.rule)
-        method = environ["REQUEST_METHOD"]
-        span.update_name(f"{method if method in _METHODS else 'HTTP'} {rule.rule}")
+def _matched(span: trace.Span, request: Request | None) -> None:
+    if request is not None and request.url_rule is not None:
+        rule = request.url_rule.rule
+        span.set_attribute(http_attributes.HTTP_ROUTE, rule)
+        span.update_name(f"{request.method if request.method in _METHODS else 'HTTP'} {rule}")
 
 
 def _failed(span: trace.Span, kind: str) -> None:

@@ -10,28 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
+from .answer import ANSWER, NOTHING, Answer
 from .body import Body, Message
 from .bridge import await_
 from .limit import Overdue
 from .pool import Pool
-from .preset import NOTHING, PRESET, Place
 from .protocol import SendAtOnce
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+    from flask import Request
 
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[str, str]]
-OnBegin = list[Callable[[int], object]]
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"] | tuple[None, None, None]
 
 log = logging.getLogger(__name__)
-ON_BEGIN = "app.server.on_begin"
-"""The key, in the WSGI environment, of an `OnBegin`: functions that are called once, with the status, as the answer
-begins. What `start_response` was given may still be replaced before that. Other servers have no such key.
-"""
 # What uvicorn would refuse after it has begun to answer, or cannot be encoded.
 _ILLEGAL = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 # RFC 9110, 5.6.2, in lower case.
@@ -52,14 +48,15 @@ class Exchange:
     """Runs in the request's greenlet; its methods may be called from a pool thread too."""
 
     __slots__ = (
+        "_answer",
         "_at_once",
         "_body",
         "_environ",
         "_headers",
-        "_on_begin",
         "_on_first_byte",
-        "_place",
         "_pool",
+        "_preset",
+        "_request",
         "_send",
         "_sent",
         "_status",
@@ -83,9 +80,9 @@ class Exchange:
         self._on_first_byte = on_first_byte
         self._status = 0
         self._headers: Headers = []
-        self._place = environ[PRESET] = Place()
-        self._on_begin: OnBegin = []
-        environ[ON_BEGIN] = self._on_begin
+        self._preset = NOTHING
+        self._answer = environ[ANSWER] = Answer()
+        self._request: Request | None = None
         self._sent = False
 
     def run(self, application: "WSGIApplication") -> None:
@@ -123,6 +120,8 @@ class Exchange:
     def _start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
+        # Flask puts its request there, and has forgotten it, and the route with it, when the answer begins.
+        self._request = self._environ.get("werkzeug.request")
         if exc_info is not None:
             try:
                 if self._sent:
@@ -134,15 +133,18 @@ class Exchange:
         code = int(status[:3])
         if code < 200:
             raise ValueError(f"A response cannot have the status {code}: it is informational.")
+        named = [(_name(name), value) for name, value in headers]
+        names = [name for name, _ in named]
+        for header in self._answer.own:
+            if header[0] in names:
+                named = [other for other in named if other[0] != header[0]]
+            named.append(header)
         # One look at all of them. The expression takes ten times as long, and is for what is not plain.
-        values = "".join([value for _, value in headers])
+        values = "".join([value for _, value in named])
         if not (values.isascii() and values.isprintable()) and _ILLEGAL.search(values):
-            illegal = next(name for name, value in headers if _ILLEGAL.search(value))
+            illegal = next(name for name, value in named if _ILLEGAL.search(value))
             raise ValueError(f"The response header {illegal!r} has a character that HTTP does not allow.")
-        self._headers = [(_name(name), value) for name, value in headers]
-        if self._place.preset is not NOTHING:
-            # What the application says itself stands.
-            self._place.preset = self._place.preset.without([name for name, _ in self._headers])
+        self._headers, self._preset = named, self._answer.preset.without(names)
         self._status = code
         return self._write
 
@@ -163,7 +165,7 @@ class Exchange:
             self._declare_length(len(body))
         if not self._sent:
             headers = self._begin()
-            if self._at_once is not None and self._at_once(self._status, headers, self._place.preset.lines, body):
+            if self._at_once is not None and self._at_once(self._status, headers, self._preset.lines, body):
                 return
             self._send_head(headers)
         await_(self._send({"type": "http.response.body", "body": body}))
@@ -210,8 +212,9 @@ class Exchange:
         if not self._status:
             raise RuntimeError("The application returned without calling start_response().")
         # Taken out, lest they and the environment hold each other.
-        while self._on_begin:
-            self._on_begin.pop()(self._status)
+        begins = self._answer.begins
+        while begins:
+            begins.pop()(self._status, self._request)
         self._sent = True
         self._on_first_byte()
         headers = self._headers
@@ -223,7 +226,7 @@ class Exchange:
         return headers
 
     def _send_head(self, headers: Headers) -> None:
-        lines = [*headers, *self._place.preset.headers]
+        lines = [*headers, *self._preset.headers]
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines]
         await_(self._send({"type": "http.response.start", "status": self._status, "headers": encoded}))
 
@@ -231,7 +234,7 @@ class Exchange:
         if self._sent:
             return
         self._status, self._headers = code, [("content-type", "text/plain; charset=utf-8")]
-        self._place.preset = NOTHING
+        self._preset = NOTHING
         self._send_whole([text.encode()])
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from app.server import PRESET, Preset
+from app.server import ANSWER, Answer, Preset
 from app.settings import Settings
 from app.settings_rules import LOCAL_HOSTS
 
@@ -50,7 +50,8 @@ def security_headers(settings: Settings) -> dict[str, str]:
 
 
 class SecurityHeaders:
-    """WSGI middleware that adds the headers, and the request's id, to each response.
+    """WSGI middleware that adds the headers, and the request's id, to each response. `TrustedProxies` comes before
+    it: it says whose ids count.
 
     Not a hook of Flask's: werkzeug checks and copies each header that is added to a response, and these are the same
     every time.
@@ -63,18 +64,17 @@ class SecurityHeaders:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, with more headers."""
-        place = environ.get(PRESET)
+        answer: Answer | None = environ.get(ANSWER)
+        if answer is not None:
+            answer.preset = self._preset
+            answer.own.append((_ID, id_of(environ)))
+            return self._app(environ, start_response)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            headers = [header for header in headers if header[0].lower() != _ID]
             names = [name.lower() for name, _value in headers]
-            if _ID in names:
-                headers = [header for header in headers if header[0].lower() != _ID]
-            more = [(HEADER, id_of(environ))]
-            if place is None:
-                more += [header for header in self._headers if header[0].lower() not in names]
-            else:
-                place.preset = self._preset
-            return start_response(status, headers + more, exc_info)
+            more = [header for header in self._headers if header[0].lower() not in names]
+            return start_response(status, [*headers, (HEADER, id_of(environ)), *more], exc_info)
 
         return self._app(environ, start)
 

@@ -38,11 +38,12 @@ class TrustedProxies:
         """Adjust `REMOTE_ADDR` and `wsgi.url_scheme`, and go on."""
         if self._trusts(environ.get("REMOTE_ADDR", _UNIX)):
             self._believe(environ)
-        else:
+        elif not environ.keys().isdisjoint(_IDS):
             for name in _IDS:
                 environ.pop(name, None)
-        for name in _ONLY_FROM_PROXIES:
-            environ.pop(name, None)
+        if not environ.keys().isdisjoint(_ONLY_FROM_PROXIES):
+            for name in _ONLY_FROM_PROXIES:
+                environ.pop(name, None)
         return self._app(environ, start_response)
 
     def _believe(self, environ: _Environ) -> None:

@@ -38,15 +38,6 @@ def _without(kind: str) -> Callable[[LoopFlask], None]:
     return leave_out
 
 
-def _without_hook(name: str) -> Callable[[LoopFlask], None]:
-    def leave_out(app: LoopFlask) -> None:
-        hooks = app.before_request_funcs[None]
-        [hook] = [hook for hook in hooks if hook.__name__ == name]
-        hooks.remove(hook)
-
-    return leave_out
-
-
 def _log(app: LoopFlask) -> None:
     import logging
 
@@ -72,6 +63,6 @@ LEFT_OUT = {
     "log": Part("the line in the log", _log),
     "headers": Part("security headers and the request's id", _without("SecurityHeaders")),
     "metrics": Part("metrics", _metrics),
-    "host": Part("the check of the request's host", _without_hook("refuse_other_hosts")),
+    "host": Part("the check of the request's host", _without("OwnHost")),
     "proxies": Part("trust in proxies", _without("TrustedProxies")),
 }

@@ -14,7 +14,7 @@ import flask as flask_
 import pytest
 from flask import Response, abort, request
 
-from app.server import ON_BEGIN, PRESET, LoopFlask, OnBegin, Preset
+from app.server import ANSWER, Answer, LoopFlask, Preset
 from app.server.exchange import _Stream
 from tests.unit.server.client import Client, make, on_a_loop, served, until
 
@@ -147,11 +147,11 @@ def test_a_header_that_http_does_not_allow_is_a_500_and_not_a_broken_answer(head
 @pytest.mark.parametrize("kind", ["whole", "streamed", "written", "breaks", "header", "length", "raises", "silent"])
 def test_who_wants_to_know_is_told_the_status_that_is_sent_and_once(kind: str) -> None:
     told: list[int] = []
-    waiting: list[OnBegin] = []
+    waiting: list[Answer] = []
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[ON_BEGIN].append(told.append)
-        waiting.append(environ[ON_BEGIN])
+        environ[ANSWER].begins.append(lambda status, request: told.append(status))
+        waiting.append(environ[ANSWER])
         if kind == "raises":
             raise LookupError
         if kind == "silent":
@@ -169,7 +169,7 @@ def test_who_wants_to_know_is_told_the_status_that_is_sent_and_once(kind: str) -
         response = await client.get("/")
         assert told == [response.status]
         # Nothing is left that would hold the environment, which holds it.
-        assert waiting == [[]]
+        assert [answer.begins for answer in waiting] == [[]]
         assert response.status == (201 if kind in ("whole", "streamed", "written") else 500)
 
     all_of(raw(application), scenario)
@@ -180,10 +180,10 @@ async def test_one_who_is_told_and_fails_makes_it_a_500_that_the_others_are_told
     told: list[int] = []
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def fail(status: int) -> None:
+        def fail(status: int, request: flask_.Request | None) -> None:
             raise LookupError
 
-        environ[ON_BEGIN] += [told.append, fail]
+        environ[ANSWER].begins += [lambda status, request: told.append(status), fail]
         start_response("200 OK", [])
         return [b"body"]
 
@@ -197,7 +197,7 @@ def test_headers_that_are_the_same_each_time_are_in_each_response_unless_it_has_
     preset = Preset([("X-Frame-Options", "DENY"), ("Cache-Control", "no-store")])
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[PRESET].preset = preset
+        environ[ANSWER].preset = preset
         own = [("Cache-Control", "max-age=60")] if environ["PATH_INFO"] == "/own" else []
         start_response("200 OK", own)
         return iter([b"body"]) if streamed else [b"body"]
@@ -208,6 +208,23 @@ def test_headers_that_are_the_same_each_time_are_in_each_response_unless_it_has_
             names = [name for name, _ in response.headers if name != b"content-length"]
             assert sorted(names) == [b"cache-control", b"x-frame-options"]
             assert (response.header("cache-control"), response.body) == (caching, b"body")
+
+    all_of(raw(application), scenario)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_headers_that_middleware_says_of_a_request_stand_in_place_of_the_apps(streamed: bool) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[ANSWER].own += [("x-request-id", "middleware"), ("x-other", environ["QUERY_STRING"])]
+        start_response("200 OK", [("X-Request-ID", "app"), ("X-Of-App", "1"), ("X-Request-Id", "app")])
+        return iter([b"body"]) if streamed else [b"body"]
+
+    async def scenario(client: Client) -> None:
+        response = await client.get("/?other")
+        assert [header for header in response.headers if header[0] != b"content-length"] == [
+            *((b"x-of-app", b"1"), (b"x-request-id", b"middleware"), (b"x-other", b"other"))
+        ]
+        assert (await client.get("/?a\x7f")).status == 500, "what HTTP does not allow is refused, whoever says it"
 
     all_of(raw(application), scenario)
 

@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.server import ASGI, PRESET, LoopFlask, Preset
+from app.server import ANSWER, ASGI, LoopFlask, Preset
 from app.server.protocol import Protocol
 
 from .client import on_a_loop, until
@@ -87,7 +87,7 @@ async def test_headers_that_are_the_same_each_time_are_in_the_one_write() -> Non
     application, preset = flask.wsgi_app, Preset([("X-Frame-Options", "DENY"), ("Referrer-Policy", "same-origin")])
 
     def with_preset(environ: Any, start_response: Any) -> Any:
-        environ[PRESET].preset = preset
+        environ[ANSWER].preset = preset
         return application(environ, start_response)
 
     flask.wsgi_app = with_preset  # type: ignore[method-assign]

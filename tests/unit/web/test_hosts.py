@@ -1,5 +1,7 @@
 """Requests for another host than the app's own are refused."""
 
+import logging
+
 import pytest
 from flask import request
 from flask.testing import FlaskClient
@@ -50,6 +52,23 @@ def test_brackets_without_an_address_are_a_400_too(settings: Settings) -> None:
 @pytest.mark.parametrize("path", ["/login", "/callback", "/logout", "/static/style.css", "/no-such-page"])
 def test_no_route_is_left_out(client: FlaskClient, path: str) -> None:
     assert client.get(path, headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_no_code_of_the_pages_runs_before_it_is_refused(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(settings)
+    seen: list[str] = []
+
+    @app.before_request
+    async def note() -> None:
+        seen.append(request.host)
+
+    caplog.set_level(logging.INFO, "app.request")
+    answer = client_of(app).get("/url", headers={"Host": "evil.example"})
+    assert (answer.status_code, seen) == (400, [])
+    assert "X-Frame-Options" in answer.headers
+    assert answer.headers["X-Request-ID"] in answer.text
+    [line] = [record for record in caplog.records if record.name == "app.request"]
+    assert vars(line)["status"] == 400
 
 
 @pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready"])

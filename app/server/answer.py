@@ -1,9 +1,13 @@
-"""Response headers that are the same each time: checked, and made what is sent, once."""
+"""What middleware says of an answer beforehand; headers that are the same each time are checked, and encoded, once."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
-PRESET = "app.server.preset"
-"""The key of a `Place` in the WSGI environment. A server without it gets the headers as headers."""
+if TYPE_CHECKING:
+    from flask import Request
+
+ANSWER = "app.server.answer"
+"""The key of the `Answer` in the WSGI environment. Other servers have none."""
 # What these say is the response's own, or changes what becomes of the connection.
 _NEVER = frozenset({"content-length", "connection", "transfer-encoding"})
 
@@ -30,12 +34,19 @@ class Preset:
 
 
 NOTHING = Preset([])
+Begins = Callable[[int, "Request | None"], object]
 
 
-class Place:
-    """Where middleware leaves its `preset` before it calls `start_response`."""
+class Answer:
+    """What middleware wants of the answer, said before it calls the app: no function around `start_response`."""
 
-    __slots__ = ("preset",)
+    __slots__ = ("begins", "own", "preset")
 
     def __init__(self) -> None:
         self.preset = NOTHING
+        """Headers that are the same each time. What the application says of these itself stands."""
+        self.own: list[tuple[str, str]] = []
+        """Headers, their names in lower case, that stand in place of what the application says of these."""
+        self.begins: list[Begins] = []
+        """Called once, as the answer begins: with its status, which may be another than `start_response` was given, and
+        with the request as Flask made it, where it came to that."""
