@@ -49,7 +49,7 @@ __all__ = [
     "session_ends",
 ]
 
-auth0 = cast(Auth0Client, LocalProxy(lambda: current_app.extensions["auth0"]))
+auth0 = cast(Auth0Client, LocalProxy(lambda: current_app._get_current_object().extensions["auth0"]))  # type: ignore[attr-defined]
 """The one client of the current app."""
 
 

@@ -1,7 +1,6 @@
 """gunicorn's worker: uvicorn, with a stop that first says that it is coming."""
 
 import asyncio
-import gc
 import logging
 import mmap
 import os
@@ -18,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from . import heap
 from .asgi import ASGI
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,7 @@ class DrainingServer(Server):
 
     async def startup(self, *arguments: Any, **options: Any) -> None:
         await super().startup(*arguments, **options)
-        # What is there now stays: the collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
+        heap.settle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not uvicorn's, which raises the signal again at the end: the worker would die of it and not exit with 0.

@@ -42,7 +42,8 @@ def trace_id_of(environ: dict[str, Any]) -> str:
     """
     found: str | None = environ.get("app.trace_id")
     if found is None:
-        parent = _TRACE_PARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+        sent = environ.get("HTTP_TRACEPARENT")
+        parent = sent and _TRACE_PARENT.fullmatch(sent)
         own = id_of(environ)
         found = parent[1] if parent else own if _TRACE_ID.fullmatch(own) else secrets.token_hex(16)
         environ["app.trace_id"] = found

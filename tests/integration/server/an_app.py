@@ -61,7 +61,12 @@ def ready() -> tuple[str, int]:
 @flask.get("/stats")
 @on_loop
 def stats() -> dict[str, Any]:
-    return {**vars(flask.stats), "pid": os.getpid(), "made": len(made), "frozen": gc.get_freeze_count()}
+    return {
+        **vars(flask.stats),
+        "pid": os.getpid(),
+        "made": len(made),
+        "heap": [gc.get_freeze_count(), *gc.get_threshold()],
+    }
 
 
 @flask.get("/sleep/<float:seconds>")

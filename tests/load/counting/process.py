@@ -5,7 +5,6 @@ writing is the kernel's. Says `ready`; for each number on standard input it answ
 """
 
 import asyncio
-import gc
 import importlib
 import sys
 from collections.abc import Awaitable
@@ -16,7 +15,7 @@ import uvloop
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.server import ASGI
+from app.server import ASGI, heap
 from app.server.bridge import serve_on
 from app.server.protocol import Protocol
 from app.server.worker import Worker
@@ -70,8 +69,7 @@ async def run(app: ASGI) -> None:
     values = [line.partition(": ")[2] for line in head.splitlines() if line.lower().startswith("set-cookie")]
     cookies = [morsel for value in values for morsel in SimpleCookie(value).values()]
     request = _request("/profile", "; ".join(f"{cookie.key}={cookie.value}" for cookie in cookies))
-    gc.collect()
-    gc.freeze()
+    heap.settle()
     print("ready", flush=True)
     while line := sys.stdin.readline():
         for _ in range(int(line)):
