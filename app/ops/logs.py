@@ -26,6 +26,7 @@ _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 # Line ends and terminal controls beyond ASCII, which JSON leaves as they are.
 _LATE_CONTROL = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
 _CONTROL = {code: f"\\u{code:04x}" for code in range(32)} | _LATE_CONTROL
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def configuration(level: str, production: bool) -> dict[str, Any]:
@@ -95,6 +96,9 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; JSON escapes whatever could end it."""
+        if isinstance(record, LineRecord):
+            text = f'{{"time":"{_time(record)}"{_head(record.name, record.msg)}{_json(record.fields)[1:]}'
+            return _in_one_line(text)
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -104,11 +108,7 @@ class JsonFormatter(logging.Formatter):
         line.update(_context(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        try:
-            text = msgspec.json.encode(line, enc_hook=str).decode()
-        except UnicodeEncodeError:
-            text = msgspec.json.encode(_encodable(line)).decode()
-        return text if text.isascii() and "\x7f" not in text else text.translate(_LATE_CONTROL)
+        return _in_one_line(_json(line))
 
 
 class TextFormatter(logging.Formatter):
@@ -120,6 +120,23 @@ class TextFormatter(logging.Formatter):
         text = f"{_time(record)[11:19]} {record.levelname.lower():7} {record.name} {record.getMessage()} {context}"
         line = text.rstrip().translate(_CONTROL)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+@functools.lru_cache(8)
+def _head(logger: str, message: str) -> str:
+    # What lines that are alike have between their time and their fields.
+    return f",{_json({'level': 'info', 'logger': logger, 'message': message})[1:-1]},"
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    try:
+        return _encoder.encode(fields).decode()
+    except UnicodeEncodeError:
+        return _encoder.encode(_encodable(fields)).decode()
+
+
+def _in_one_line(text: str) -> str:
+    return text if text.isascii() and "\x7f" not in text else text.translate(_LATE_CONTROL)
 
 
 def _encodable(value: Any) -> Any:

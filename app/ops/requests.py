@@ -71,7 +71,7 @@ class Requests:
         seconds = time.perf_counter() - started
         current = request or Request(environ)
         self._metrics.observe(current, status, seconds)
-        if log.isEnabledFor(logging.INFO) and current.blueprint != "health":
+        if log.isEnabledFor(logging.INFO) and not (current.endpoint or "").startswith("health."):
             line = _record(
                 {
                     "method": current.method,
