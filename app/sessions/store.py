@@ -23,8 +23,8 @@ _PING = ("GET", "session:ping")
 class RedisStore:
     """Sends commands; each answers within the connection's timeout or fails.
 
-    A GET by itself costs 145 µs of CPU, 53 when sixteen requests that wait at the same time share a pipeline, and 15 as
-    part of their one MGET: redis-py goes through four coroutines for each answer, hiredis through none for each value.
+    A GET by itself costs 90 µs of CPU, 17 when sixteen requests that wait at the same time share a pipeline, 11 when
+    they are one MGET: redis-py goes through four coroutines for each answer, hiredis through none for each value.
     """
 
     def __init__(self, connection: Connection) -> None:
