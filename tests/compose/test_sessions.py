@@ -19,7 +19,8 @@ import http.client, os, socket, sys
 asked = http.client.HTTPConnection("localhost")
 asked.sock = socket.socket(socket.AF_UNIX)
 asked.sock.connect(os.environ["SERVER_BIND"].removeprefix("unix:"))
-asked.request("GET", "/profile", headers={"Host": sys.argv[1], "X-Forwarded-Proto": "https", "Cookie": sys.argv[2]})
+sent = {"Host": sys.argv[1], "X-Forwarded-Proto": "https", "Accept": "text/html", "Cookie": sys.argv[2]}
+asked.request("GET", "/profile", headers=sent)
 print(asked.getresponse().status)
 """
 

@@ -27,5 +27,5 @@ function headersTo(url, headers) {
 
 function placeOf(url, connectTo) {
   const { hostname, port } = new URL(url);
-  return `${hostname}:${port || 443}` === connectTo?.authority ? { host: connectTo.host, port: connectTo.port, servername: hostname } : {};
+  return `${hostname}:${port || 443}` === connectTo?.authority ? { hostname: connectTo.host, port: connectTo.port, servername: hostname } : {};
 }
