@@ -222,8 +222,23 @@ def test_redis_lets_the_exporter_ask_what_it_may_in_compose_and_with_a_password_
     (exporter,) = (container for container in pod["containers"] if container["name"] == "redis-metrics")
     (address,) = (argument.partition("=")[2] for argument in exporter["args"] if argument.startswith("--redis.addr="))
     assert {address, address.replace("//", "//exporter@")} == set(passwords)
+    assert exporter["env"] == [{"name": "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT", "value": "true"}]
     # Found in the pod itself, whose network policy lets nothing out.
     assert pod["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": [address.split("//")[1].partition(":")[0]]}]
+
+
+def test_what_is_not_built_here_is_of_the_releases_that_compose_takes() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    metrics = values["metrics"]
+    ours = {
+        "redis": values["redis"]["embedded"]["image"],
+        "redis-exporter": metrics["redis"]["image"],
+        "nginx-exporter": metrics["nginx"]["image"],
+        "blackbox": metrics["certificate"]["image"],
+    }
+    for name, image in ours.items():
+        assert f":-{image['repository']}:{image['tag']}@sha256:" in services[name]["image"]
 
 
 def test_nginx_has_the_files_of_this_repository() -> None:
