@@ -78,7 +78,11 @@ def test_200_logins_32_at_a_time_over_2_workers_each_end_with_their_own_user(
 
 @pytest.mark.parametrize("before", ["nothing", "data of a page", "a login"])
 def test_one_persons_tabs_sign_in_at_once(browser: AppBrowser, before: str) -> None:
-    """As when a browser opens its tabs again. One of them gives the session from before its new id."""
+    """As when a browser opens its tabs again. One of them gives the session from before its new id.
+
+    One that is read only after that, still with the old cookie, gets a session of its own; what it must not do is to
+    join the other by a cookie that somebody else may know (fixation).
+    """
     if before == "data of a page":
         browser.request("POST", "/tests/keep/something")
     elif before == "a login":
@@ -89,7 +93,7 @@ def test_one_persons_tabs_sign_in_at_once(browser: AppBrowser, before: str) -> N
     assert [location(answer) for answer in answers] == [f"/tests/user?tab={tab}" for tab in range(5)]
     assert browser.user is not None
     kept = browser.get("/tests/kept").json()["kept"]
-    assert kept == ("something" if before == "data of a page" else None)
+    assert kept in ({"something", None} if before == "data of a page" else {None})
 
 
 def test_one_callback_sent_twice_at_once_signs_in_once_and_breaks_nothing(
