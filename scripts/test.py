@@ -30,8 +30,8 @@ APART = ("integration/auth", "integration/identity")
 NEWEST = "newest-python"
 # After the quick one those that take minutes, the longest first: at the end no lane runs alone for long.
 FIRST = (
-    *("unit", "observability", "integration/auth", NEWEST, "integration"),
-    *("browser", "integration/identity", "nginx", "chart"),
+    *("unit", "integration/auth", "observability", "integration", "browser"),
+    *("load", "integration/identity", NEWEST, "nginx", "chart"),
 )
 
 
