@@ -27,6 +27,9 @@ APP_COMMANDS = (
     " +zrangebyscore +hset +hdel +hmget +client|setinfo"
 )
 REDIS_ADDRESSES = ("rediss://redis:6379", "rediss://exporter@redis:6379")
+# Nobody can be it. But Redis asks what it may write when it reads back what scripts wrote together
+# (redis/redis#14541): without this, the index of sessions is gone after a restart.
+DEFAULT_USER = "user default off resetchannels ~session:* -@all +@write"
 # What redis_exporter sends, beside what shows commands with their keys.
 EXPORTER_COMMANDS = "resetchannels -@all +ping +info +slowlog|len +latency|latest"
 # How the app may prove to Auth0, to a proxy and to a collector of traces who it is; it says itself what is missing.
@@ -122,7 +125,7 @@ class Preparation:
         certificate, key = own.issue(["redis"], stem="redis")
         digest, exporters = (hashlib.sha256(text.encode()).hexdigest() for text in (password, exporter_password))
         users = [
-            "user default off",
+            DEFAULT_USER,
             f"user flask on #{digest} resetchannels ~session:* -@all {APP_COMMANDS}",
             "user probe on nopass resetchannels -@all +ping",
             f"user exporter on #{exporters} {EXPORTER_COMMANDS}",

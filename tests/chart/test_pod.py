@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scripts.stack.prepare import APP_COMMANDS
+from scripts.stack.prepare import APP_COMMANDS, DEFAULT_USER
 from tests.chart.conftest import ROOT, SITUATIONS, manifests, render, situation_text
 from tests.chart.test_values import CREATED, EMBEDDED
 
@@ -164,9 +164,10 @@ def test_numbers_keep_their_digits() -> None:
     assert values["SERVER_MAX_BODY_BYTES"] == "1073741824"
 
 
-def test_the_embedded_redis_knows_the_commands_that_compose_knows() -> None:
+def test_the_embedded_redis_knows_the_users_that_compose_knows() -> None:
     secret = render(EMBEDDED)["Secret/redis"]["data"]
     users = base64.b64decode(secret["users.acl"]).decode().splitlines()
+    assert users[0] == DEFAULT_USER
     given = re.fullmatch(r"user flask on #[0-9a-f]{64} resetchannels ~session:\* -@all (.+)", users[1])
     assert given
     assert set(given[1].split()) == set(APP_COMMANDS.split())

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -171,9 +172,48 @@ def closed(client: http.client.HTTPSConnection) -> bool:
         return True
 
 
+class EmbeddedRedis:
+    """The embedded Redis, with the files of its pod: `secrets`, and the folder's `redis.conf`."""
+
+    def __init__(self, folder: Path, port: int, ping: list[str]) -> None:
+        self.folder, self.port, self.secrets = folder, port, folder / "secrets"
+        self._ping = ping
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        with (self.folder / "log").open("ab") as log:
+            command = ["redis-server", self.folder / "redis.conf"]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(
+            lambda: subprocess.run(self._ping, check=False, stderr=subprocess.DEVNULL).returncode == 0, "Redis' start"
+        )
+
+    def stop(self) -> None:
+        """Stop it, as the end of its pod does."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            self._process = None
+
+    def say(self, *command: str) -> str:
+        """What Redis answers the app's user."""
+        password = (self.secrets / "url").read_text().removeprefix("rediss://flask:").partition("@")[0]
+        cli = ["redis-cli", "-p", str(self.port), "--tls", "--cacert", str(self.secrets / "ca.pem")]
+        answer = subprocess.run(
+            [*cli, "--user", "flask", *command],
+            env=os.environ | {"REDISCLI_AUTH": password},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return answer.stdout.strip()
+
+
 @pytest.fixture
-def redis_port(tmp_path: Path) -> Iterator[int]:
-    """The embedded Redis, with the files of its pod."""
+def embedded(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """It, started."""
     objects = render(EMBEDDED)
     secrets = tmp_path / "secrets"
     unpack(objects["Secret/redis"], secrets)
@@ -192,42 +232,52 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
         assert old in configuration
         configuration = configuration.replace(old, new)
     (tmp_path / "redis.conf").write_text(configuration)
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(["redis-server", tmp_path / "redis.conf"], stdout=log, stderr=log)
+    (container,) = spec["containers"]
+    ping = container["readinessProbe"]["exec"]["command"]
+    ping[-1] = ping[-1].replace("/run/secrets", str(secrets)).replace("redis-cli", f"redis-cli -p {port}")
+    redis = EmbeddedRedis(tmp_path, port, ping)
     try:
-        (container,) = spec["containers"]
-        ping = container["readinessProbe"]["exec"]["command"]
-        ping[-1] = ping[-1].replace("/run/secrets", str(secrets)).replace("redis-cli", f"redis-cli -p {port}")
-        wait_until(lambda: subprocess.run(ping, check=False, stderr=subprocess.DEVNULL).returncode == 0, "Redis' start")
-        yield port
+        redis.start()
+        yield redis
     finally:
-        process.terminate()
-        process.wait(30)
+        redis.stop()
 
 
-def test_the_embedded_redis_takes_sessions_from_the_app_and_nothing_else(redis_port: int, tmp_path: Path) -> None:
-    url = (tmp_path / "secrets" / "url").read_text()
-    password, _, rest = url.removeprefix("rediss://flask:").partition("@")
-    host = rest.partition(":")[0]
-    context = ssl.create_default_context(cafile=tmp_path / "secrets" / "ca.pem")
-    with socket.create_connection(("127.0.0.1", redis_port), 30) as plain:
+def test_the_embedded_redis_takes_sessions_from_the_app_and_nothing_else(embedded: EmbeddedRedis) -> None:
+    host = urlsplit((embedded.secrets / "url").read_text()).hostname
+    context = ssl.create_default_context(cafile=embedded.secrets / "ca.pem")
+    with socket.create_connection(("127.0.0.1", embedded.port), 30) as plain:
         # The certificate is for the name in the URL.
         context.wrap_socket(plain, server_hostname=host).close()
+    assert embedded.say("SET", "session:a", "b") == "OK"
+    assert embedded.say("GETEX", "session:a", "EX", "5") == "b"
+    assert embedded.say("SET", "other", "b").startswith("NOPERM")
+    assert embedded.say("FLUSHALL").startswith("NOPERM")
+    # Nobody gets in without a password, whatever the default user may do.
+    plain_cli = ["redis-cli", "-p", str(embedded.port), "--tls", "--cacert", str(embedded.secrets / "ca.pem")]
+    for words in (["SET", "session:a", "c"], ["AUTH", "default", ""]):
+        answer = subprocess.run([*plain_cli, *words], capture_output=True, text=True, check=False, timeout=30)
+        assert answer.stdout.startswith(("NOAUTH", "WRONGPASS")), answer.stdout
 
-    def say(*command: str) -> str:
-        cli = ["redis-cli", "-p", str(redis_port), "--tls", "--cacert", str(tmp_path / "secrets" / "ca.pem")]
-        environment = os.environ | {"REDISCLI_AUTH": password}
-        answer = subprocess.run(
-            [*cli, "--user", "flask", *command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-        return answer.stdout.strip()
 
-    assert say("SET", "session:a", "b") == "OK"
-    assert say("GETEX", "session:a", "EX", "5") == "b"
-    assert say("SET", "other", "b").startswith("NOPERM")
-    assert say("FLUSHALL").startswith("NOPERM")
+def test_the_embedded_redis_has_after_a_restart_what_a_script_wrote_together(embedded: EmbeddedRedis) -> None:
+    # Each of the scripts' writing commands, from `EVAL`s that write twice: Redis keeps such as a transaction.
+    writes = [
+        "SET session:ended:{a} 1 EX 100",
+        "ZADD session:index:{a} 1 name",
+        "ZADD session:index:{a} 2 other",
+        "ZREM session:index:{a} other",
+        "HSET session:notes:{a} name note",
+        "HSET session:notes:{a} other note",
+        "HDEL session:notes:{a} other",
+        "EXPIREAT session:index:{a} 4000000000",
+        "SET session:b 1",
+        "DEL session:b",
+    ]
+    script = "".join(f"redis.call({', '.join(map(repr, write.split()))})\n" for write in writes)
+    assert embedded.say("EVAL", f"{script}return 'done'", "0") == "done"
+    embedded.stop()
+    embedded.start()
+    assert embedded.say("ZRANGE", "session:index:{a}", "0", "-1") == "name"
+    assert embedded.say("HMGET", "session:notes:{a}", "name", "other").splitlines() == ["note"]
+    assert embedded.say("GET", "session:ended:{a}") == "1"

@@ -47,10 +47,15 @@ def test_without_redis_public_pages_work_and_people_are_signed_in_when_it_is_bac
         assert stranger.get(stack.origin).status_code == 200
 
 
-def test_a_restart_of_redis_ends_no_session(stack: Stack, visitor: Visitor) -> None:
+def test_a_restart_of_redis_ends_no_session_and_a_logout_at_the_provider_still_does(
+    stack: Stack, visitor: Visitor
+) -> None:
     stack.docker("restart", stack.container("redis"))
     stack.wait_until_healthy("redis")
     wait_until(visitor.is_signed_in, "signed in")
+    # It finds the session by the index, which has to be there too.
+    visitor.open("/v2/logout?client_id=local-client")
+    wait_until(lambda: not visitor.is_signed_in(), "the session's end")
 
 
 def test_without_the_provider_who_is_signed_in_stays_so_and_others_sign_in_when_it_is_back(

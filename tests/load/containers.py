@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import httpx
+
 from scripts.containers.bases import ensure
 from scripts.containers.engine import engine
 from scripts.processes import Processes
@@ -82,6 +84,9 @@ def measure(stack: Stack, durations: Durations, folder: Path, say: Callable[[str
                 "elsewhere": (f"https://localhost:8443{PATH}", address, inside),
                 "published": (stack.origin + PATH, "127.0.0.1", inside),
             }
+            pages = [_page(stack, ways[way][0], headers) for way in ("outside", "published")]
+            # Of the same length, as they differ in times and numbers. One that finds less in Redis is cheaper to make.
+            assert len(pages[0]) == len(pages[1]), pages
             for number in range(durations.rounds):
                 for way in WAYS if number % 2 == 0 else reversed(WAYS):
                     url, at, processes = ways[way]
@@ -93,6 +98,11 @@ def measure(stack: Stack, durations: Durations, folder: Path, say: Callable[[str
                     used = ", ".join(f"{name} {spent:.0f}" for name, spent in turn.cpu_us.items())
                     say(f"round {number + 1}  {way:10} {turn.requests_per_second:7.0f}/s  CPU µs a request: {used}")
     return turns
+
+
+def _page(stack: Stack, url: str, headers: dict[str, str]) -> str:
+    with httpx.Client(verify=stack.trust, trust_env=False, timeout=30) as http:
+        return http.get(url, headers=headers).raise_for_status().text
 
 
 def _turn(url: str, headers: dict[str, str], processes: dict[str, int], seconds: int, launcher: list[str]) -> Turn:
