@@ -15,6 +15,8 @@ from auth0_server_python.error import MissingTransactionError
 from .requirements import has_acr, is_recent
 
 _KEY = "login"
+# A link may ask for any age, and what it asks for is kept in an integer of 64 bits.
+_LONGEST_SECONDS = 10**10
 
 
 class TooWeak(Exception):
@@ -45,7 +47,7 @@ class Login(msgspec.Struct, frozen=True):
             secrets.token_urlsafe(24),
             now(),
             app_state,
-            int(max_age) if max_age.isascii() and max_age.isdigit() else None,
+            min(int(max_age), _LONGEST_SECONDS) if max_age.isascii() and max_age.isdigit() else None,
             tuple(str(parameters.get("acr_values", "")).split()),
             tuple(str(parameters.get("scope", "")).split()),
             parameters.get("prompt") == "none",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration.browser import AppBrowser, lines
-from tests.integration.conftest import MakeBrowser
-from tests.integration.identity.browser import location
+from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.identity.browser import location, query
 from tests.servers.app import ServedApp
 
 SESSION = "__Host-session"
@@ -149,6 +149,17 @@ def test_any_parameter_may_hold_anything(browser: AppBrowser, parameter: str, va
         is_harmless(answer)
         assert answer.status == (400 if route == "/callback" else 302 if route == "/login" else 200)
         assert "a=b" not in answer.headers.get("set-cookie", "")
+
+
+@pytest.mark.parametrize("backend", ["cookie"])
+def test_an_age_that_a_link_may_ask_for_may_be_anything(make_app: MakeApp, new_browser: MakeBrowser) -> None:
+    browser = new_browser(make_app(AUTH0_LOGIN_PARAMETERS="max_age"))
+    for max_age in ("9" * 20, "9" * 512, "\u00b2", "-1", "1e3", "soon"):
+        answer = browser.get("/login", params={"max_age": max_age})
+        assert (answer.status_code, query(location(answer))["max_age"]) == (302, max_age)
+    # More than anybody's age is no limit.
+    assert browser.sign_in_as(login=f"/login?max_age={10**11}").is_success
+    assert browser.user is not None
 
 
 @pytest.mark.parametrize("size", [65_536, 200_000])
