@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from app.auth.logout_tokens import FRESH_SECONDS
 from scripts.certificates import CA
 from tests.integration.browser import AppBrowser, heading_of, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser
@@ -149,6 +150,14 @@ def test_a_token_works_once_in_the_fleet(browser: AppBrowser, signer: Signer) ->
     assert answers == [200, 400, 400, 400, 400, 400]
 
 
+def test_a_token_is_remembered_for_as_long_as_it_would_pass_as_fresh(browser: AppBrowser, signer: Signer) -> None:
+    assert deliver(browser, signer.token(sub=JANE)).status_code == 200
+    assert browser.app.redis is not None
+    [key] = browser.app.redis.client.keys("session:once:*")  # type: ignore[misc]
+    # Its `iat` may be ahead by the leeway of 10 s, and is old 10 s later than it says.
+    assert browser.app.redis.client.ttl(key) > FRESH_SECONDS + 2 * 10  # type: ignore[operator]
+
+
 def wrong(now: int) -> dict[str, dict[str, Any]]:
     return {
         "no iss": {"iss": None},
@@ -215,6 +224,23 @@ def test_an_id_token_is_no_logout_token(browser: AppBrowser) -> None:
 )
 def test_what_is_no_delivery_is_a_400(browser: AppBrowser, options: dict[str, Any]) -> None:
     assert deliver(browser, **options).status_code == 400
+
+
+@pytest.mark.parametrize("how", ["twice", "in parts", "as JSON", "in the address", "too long"])
+def test_a_good_token_that_comes_in_another_way_ends_nothing(browser: AppBrowser, signer: Signer, how: str) -> None:
+    browser.sign_in_as()
+    good = signer.token(sub=JANE)
+    options: dict[str, dict[str, Any]] = {
+        "twice": {"data": {"logout_token": [good, signer.token(sub=JANE)]}},
+        "in parts": {"data": {}, "files": {"logout_token": (None, good)}},
+        "as JSON": {"json": {"logout_token": good}},
+        "in the address": {"params": {"logout_token": good}, "data": {}},
+        "too long": {"data": {"logout_token": signer.token(sub=JANE, padding="x" * 8192)}},
+    }
+    answer = deliver(browser, **options[how])
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "form" in browser.line_of(answer, "back-channel logout refused")["reason"]
+    assert browser.user is not None
 
 
 @pytest.mark.parametrize("chunked", [False, True])

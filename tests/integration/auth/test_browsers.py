@@ -20,10 +20,11 @@ def logins(browser: AppBrowser) -> list[str]:
     return [name for name in browser.cookies if name.startswith("__Host-login.")]
 
 
-def test_a_login_in_progress_leaves_one_short_cookie_and_nothing_in_redis(browser: AppBrowser) -> None:
+@pytest.mark.parametrize("return_to", ["/", "/" + "a" * 8000])
+def test_a_login_in_progress_leaves_one_short_cookie_and_nothing_in_redis(browser: AppBrowser, return_to: str) -> None:
     redis = browser.app.redis
     before = redis.client.dbsize() if redis else 0
-    answer = browser.get("/login")
+    answer = browser.get("/login", params={"return_to": return_to})
     [name] = browser.cookies
     assert name in logins(browser)
     [header] = answer.headers.get_list("set-cookie")

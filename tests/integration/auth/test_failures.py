@@ -87,6 +87,12 @@ def test_a_parameter_that_stands_twice_is_refused(browser: AppBrowser, name: str
     assert browser.user is None
 
 
+def test_an_error_that_stands_twice_is_refused_as_well(browser: AppBrowser) -> None:
+    state = query(location(browser.get("/login")))["state"]
+    answer = browser.get(f"/callback?state={state}&error=access_denied&error=server_error")
+    browser.failed(answer, 400, EXPIRED, "expired")
+
+
 def test_the_callback_of_anothers_login_is_refused(browser: AppBrowser, other_browser: AppBrowser) -> None:
     """Found by `state` alone, a transaction would sign the victim in as the attacker (login CSRF, RFC 6749, 10.12)."""
     attackers = other_browser.callback()

@@ -266,6 +266,9 @@ def test_only_a_visit_of_a_page_asks_silently_and_a_provider_that_is_down_stops_
     assert browser.get("/static/style.css", headers=VISIT).status_code == 200
     assert browser.get("/nothing", headers=VISIT).status_code == 404
     assert browser.request("POST", "/tests/keep/x", headers=VISIT).status_code == 200
+    for other in ({"sec-fetch-dest": "iframe"}, {"sec-purpose": "prefetch;prerender"}):
+        assert browser.get("/", headers=VISIT | other).status_code == 200, "asked by no person"
+    assert "__Host-asked" not in browser.cookies
     silent.provider.knobs.answer("/.well-known/openid-configuration", 503)
     assert browser.get("/", headers=VISIT).status_code == 200
     assert query(location(browser.get("/", headers=VISIT)))["client_id"] == CLIENT["client_id"]

@@ -56,9 +56,9 @@ def worker(
         tokens = RelyingParty(running_provider).sign_in(browser)
     sub = jwt.decode(tokens["id_token"], options={"verify_signature": False})["sub"]
 
-    async def sign_in() -> str:
+    async def sign_in(owner: str = sub) -> str:
         kept = {"refresh_token": tokens["refresh_token"], "domain": running_provider.domain}
-        await auth0._state_store.set(STATE, state_of("Jane", user={"sub": sub}, **kept))
+        await auth0._state_store.set(STATE, state_of("Jane", user={"sub": owner}, **kept))
         return ""
 
     async def token() -> dict[str, Any]:
@@ -76,6 +76,7 @@ def worker(
         def make() -> LoopFlask:
             app = create_app(settings)
             app.add_url_rule("/sign-in", view_func=sign_in, methods=["POST"])
+            app.add_url_rule("/sign-in/<owner>", view_func=sign_in, methods=["POST"])
             app.add_url_rule("/token", view_func=token)
             app.add_url_rule("/kept", view_func=kept)
             stack.callback(lambda: await_(app.extensions["session_store"].close()))
@@ -151,6 +152,15 @@ def test_those_of_a_session_that_has_ended_meanwhile_are_revoked(
     until(lambda: running_provider.knobs.counters().get("/oauth/revoke", 0), lambda calls: calls == 1)
     assert redis.client.keys("session:*") == []
     assert len(app.extensions["auth0"]._renewed_here) == 0
+
+
+def test_tokens_of_somebody_else_are_not_taken(app: LoopFlask) -> None:
+    """OpenID Connect Core 12.2: the ID token of a renewal has the `sub` of the login's."""
+    client = client_of(app)
+    assert client.post("/sign-in/auth0%7Cjohn").status_code == 200
+    answer = client.get("/token")
+    assert (answer.status_code, "Please sign in again" in answer.text) == (403, True)
+    assert client.get("/kept").json == {"renewed": 0}
 
 
 def test_a_worker_that_stops_waits_for_no_redis(app: LoopFlask, redis: RedisServer) -> None:

@@ -13,7 +13,7 @@ from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location, query
 from tests.integration.identity.protocol import RelyingParty
 from tests.servers.app import SECRET, ServedApp
-from tests.servers.identity import CONFIGURATION
+from tests.servers.identity import CLIENT, CONFIGURATION
 
 OFFLINE = "openid profile email offline_access"
 ENDED = "Please sign in again"
@@ -132,6 +132,27 @@ def test_a_refresh_token_that_was_refused_is_not_tried_again(browser: AppBrowser
     if app.backend == "redis":
         browser.failed(until_not_ok(browser, "/api-call"), 403, ENDED)
         assert refreshes(app) == before
+    else:
+        # In cookies another answer may have brought the next one: that this one was refused says nothing of it.
+        assert token(browser)
+        assert refreshes(app) == before + 1
+
+
+def test_a_refusal_that_is_not_of_the_refresh_token_leaves_it(browser: AppBrowser, app: ServedApp) -> None:
+    """A client secret that is wrong for a minute must not end everybody's access to their APIs."""
+    knobs = app.provider.knobs
+    knobs.access_token_lifetime(1)
+    browser.sign_in_as()
+    knobs.change_clients({"client_id": CLIENT["client_id"], "client_secret": "another-client-secret-of-this-test"})
+    try:
+        page = until_not_ok(browser, "/tests/token")
+    finally:
+        knobs.change_clients(CLIENT)
+    line = browser.line_of(page, "an API could not be called: misconfigured")
+    assert (page.status_code, line["code"]) == (500, "invalid_client")
+    before = refreshes(app)
+    assert token(browser)
+    assert refreshes(app) == before + 1
 
 
 def test_a_provider_that_is_down_serves_the_token_while_it_is_good_and_then_a_503(

@@ -86,6 +86,12 @@ def test_a_token_that_is_not_the_providers_or_not_for_us_is_refused(
         read(**options)
 
 
+def test_a_token_that_names_no_key_is_not_held_against_one_without_a_name() -> None:
+    nameless = {name: value for name, value in PUBLIC.items() if name != "kid"}
+    with pytest.raises(UnknownKey):
+        verified(jwt.encode(claims(), KEY, "RS256"), {"keys": [nameless]}, "client", LEEWAY, ID_TOKEN_CLAIMS)
+
+
 @pytest.mark.parametrize("token", ["", "a", "a.b.c", "....", "é.é.é", "eyJhbGciOiJub25lIn0.e30."])
 def test_what_is_no_token_is_refused_as_one(token: str) -> None:
     with pytest.raises((jwt.InvalidTokenError, UnknownKey)):
