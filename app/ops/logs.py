@@ -20,7 +20,6 @@ _FORMATTED = frozenset({"message", "asctime", "color_message", "taskName"}) | _E
 _STANDARD_COUNT = len(_EMPTY)
 # What `relativeCreated` counts from.
 _STARTED = _EMPTY["created"] - _EMPTY["relativeCreated"] / 1000
-_STDERR = 2
 # Formatting the number takes as long as writing the line.
 _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 # Line ends and terminal controls beyond ASCII, which JSON leaves as they are.
@@ -36,7 +35,7 @@ def configuration(level: str, production: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatter}},
-        "handlers": {"stderr": {"class": f"{__name__}.StandardError", "formatter": "line"}},
+        "handlers": {"stderr": {"class": f"{__package__}.standard_error.StandardError", "formatter": "line"}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
         # httpx logs each call's URL, and authlib what it sends.
         "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "authlib", "urllib3")}
@@ -73,22 +72,6 @@ class LineRecord(logging.LogRecord):
         # As with `logging.logThreads` and `logging.logMultiprocessing` off.
         alike["threadName"] = alike["processName"] = None
         return functools.partial(cls, alike | dict.fromkeys((*names, "fields")))
-
-
-class StandardError(logging.Handler):
-    """Writes each line with one system call, so that those of several processes do not mix.
-
-    `logging.StreamHandler` does it through two buffers and their flushing, which takes twice as long.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the line."""
-        try:
-            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
-            while line:
-                line = line[os.write(_STDERR, line) :]
-        except Exception:  # noqa: BLE001 - as every handler: what logs goes on
-            self.handleError(record)
 
 
 class JsonFormatter(logging.Formatter):

@@ -131,10 +131,14 @@ class AppBrowser(Browser):
         return line
 
     def line_of(self, response: httpx.Response, message: str = "request") -> dict[str, Any]:
-        """The one line with *message* that the log has of the request."""
+        """The one line with *message* that the log has of the request; the request's own comes a little late."""
         reference = response.headers["x-request-id"]
-        found = [line for line in lines(self.app.log, reference) if line.get("request_id") == reference]
-        [line] = [line for line in found if line["message"] == message]
+
+        def found() -> list[dict[str, Any]]:
+            ours = [line for line in lines(self.app.log, reference) if line.get("request_id") == reference]
+            return [line for line in ours if line["message"] == message]
+
+        [line] = until(found, bool)
         return line
 
     @property

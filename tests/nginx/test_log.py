@@ -2,10 +2,12 @@
 
 import itertools
 import re
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -233,15 +235,33 @@ INJECTIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def ordered(run_site: RunSite) -> Iterator[Site]:
+    """With one worker, which writes the lines in the order of the requests."""
+    with run_site(unix=True, NGINX_WORKERS="1") as site:
+        yield site
+
+
+_marks = itertools.count()
+
+
+def lines_of(site: Site, ask: Callable[[], object]) -> list[dict[str, Any]]:
+    """The lines of what *ask* asks for: those between the lines of a request before and of one after it."""
+    number = next(_marks)
+    site.get(f"/before/{number}")
+    ask()
+    site.get(f"/after/{number}")
+    site.server.line(path=f"/after/{number}")
+    lines = site.server.lines
+    before, after = ([line["path"] for line in lines].index(f"/{at}/{number}") for at in ("before", "after"))
+    return lines[before + 1 : after]
+
+
 @pytest.mark.parametrize("head", INJECTIONS)
-def test_every_line_stays_one_json_object(site: Site, head: bytes) -> None:
-    before = len(site.server.lines)
-    site.raw(head + b"Connection: close\r\n\r\n")
-    wait_until(lambda: len(site.server.lines) > before, "a line")
-    assert len(site.server.lines) == before + 1
-    line = site.server.lines[-1]
+def test_every_line_stays_one_json_object(ordered: Site, head: bytes) -> None:
+    [line] = lines_of(ordered, lambda: ordered.raw(head + b"Connection: close\r\n\r\n"))
     assert line.keys() == FIELDS.keys() | {"status", "request_bytes", "response_bytes", "seconds"}
-    assert site.server.log.splitlines()[-1].isascii()
+    assert ordered.server.log.isascii()
     assert "forged" not in line
 
 
@@ -254,13 +274,23 @@ def test_a_request_that_is_not_even_tls_leaves_lines_that_are_json(site: Site) -
     assert site.server.lines
 
 
-def test_the_status_page_is_not_logged(site: Site) -> None:
-    before = len(site.server.lines)
-    with connect(site.server.status_port) as client:
-        assert client.get("/status").status == 200
-    site.get("/after-status")
-    site.server.line(path="/after-status")
-    assert len(site.server.lines) == before + 1
+def test_the_status_page_is_not_logged(ordered: Site) -> None:
+    def ask() -> None:
+        with connect(ordered.server.status_port) as client:
+            assert client.get("/status").status == 200
+
+    assert lines_of(ordered, ask) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT], ids=["at once", "gracefully"])
+def test_the_last_lines_are_written_when_nginx_stops(run_site: RunSite, how: signal.Signals) -> None:
+    with run_site(unix=True) as site:
+        for number in range(3):
+            site.get(f"/last/{number}")
+        assert site.server.process is not None
+        site.server.process.send_signal(how)
+        site.server.process.wait(30)
+        assert {line["path"] for line in site.server.lines} >= {f"/last/{number}" for number in range(3)}
 
 
 def test_nginx_speaks_of_itself_in_the_error_log(run_site: RunSite) -> None:

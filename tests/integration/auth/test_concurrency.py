@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.certificates import CA
-from tests.integration.browser import AppBrowser, lines
+from tests.integration.browser import AppBrowser, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser, assert_clean
 from tests.integration.identity.browser import location
 from tests.servers.app import ServedApp
@@ -69,7 +69,14 @@ def test_200_logins_32_at_a_time_over_2_workers_each_end_with_their_own_user(
         seen = list(pool.map(sign_in, range(LOGINS)))
 
     assert seen == [{f"Person {number}"} for number in range(LOGINS)]
-    requests = [line for line in lines(app.log) if line["message"] == "request"]
+
+    def requests_of(path: str = "") -> list[dict[str, Any]]:
+        found = [line for line in lines(app.log) if line["message"] == "request"]
+        return [line for line in found if line["path"].startswith(path)]
+
+    # What each of them asked for last.
+    until(lambda: requests_of("/api-call"), lambda found: len(found) == LOGINS)
+    requests = requests_of()
     assert {line["status"] for line in requests if line["path"] == "/callback"} == {302}
     assert {line["status"] for line in requests} <= {200, 302}
     assert len([line for line in lines(app.log) if line["message"] == "login succeeded"]) == LOGINS

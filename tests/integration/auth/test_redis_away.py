@@ -162,8 +162,7 @@ def test_the_log_says_what_is_wrong_once_for_a_request(browser: AppBrowser, own_
     callback = browser.callback()
     take_away(own_redis, away)
     answer = browser.get(callback)
-    found = [line for line in lines(browser.app.log) if line.get("request_id") == answer.headers["x-request-id"]]
-    assert [line["status"] for line in found if line["message"] == "request"] == [503]
+    assert browser.line_of(answer)["status"] == 503
     assert [line for line in lines(browser.app.log) if "the session store does not answer" in line["message"]]
 
 

@@ -32,12 +32,9 @@ def browser(make_app: MakeApp, new_browser: MakeBrowser, collecting: Collector, 
 
 def below(collecting: Collector, browser: AppBrowser, path: str, route: str, *wanted: str) -> list[Span]:
     """The spans below that of the last request to *path*, as soon as all the *wanted* names are among them."""
-
-    def last() -> str:
-        found = [line["trace_id"] for line in lines(browser.app.log) if line.get("path") == path]
-        return str(found[-1])
-
-    trace = until(last, bool)
+    # The one worker writes lines in their order: with this one, that of the request is there.
+    browser.line_of(browser.get("/nowhere"))
+    trace = [line["trace_id"] for line in lines(browser.app.log) if line.get("path") == path][-1]
     spans = collecting.wait_for(
         lambda spans: {route, *wanted} <= {span.name for span in spans if span.trace_id == trace}
     )

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -59,6 +60,7 @@ def run(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         secret = let_it_happen(everything)
         metrics = httpx.get(served.server.metrics_url).text
         everything.lose_the_provider()
+        everything.browser().get("/last")
         served.server.stop()
         front.stop()
         for browser in everything.browsers:
@@ -74,6 +76,11 @@ def run(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             {span.name for span in collecting.spans},
             secret | {MARK, SECRET, NEXT_SECRET, str(USER["user_id"])},
         )
+
+
+def requests(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of requests in the app's log."""
+    return [line for line in log if line["message"] == "request"]
 
 
 def test_every_route_of_the_app_is_asked_for() -> None:
@@ -96,12 +103,12 @@ def test_no_secret_is_in_any_log_metric_or_span(run: Run) -> None:
 
 def test_everything_has_happened(run: Run) -> None:
     """What is not in the logs because it did not come to pass proves nothing."""
-    statuses = {line["status"] for line in run.app if line["message"] == "request"}
+    statuses = {line["status"] for line in requests(run.app)}
     assert statuses >= {200, 302, 303, 400, 401, 403, 404, 405, 418, 500, 502, 503, 504}
     assert len(run.secrets) > 40
     assert all((run.nginx_errors, run.metrics, run.spans))
     assert {"GET /callback", "provider token", "EVAL"} <= run.span_names
-    asked = {line["path"] for line in run.app if line["message"] == "request"}
+    asked = {line["path"] for line in requests(run.app)}
     assert {path for path in ROUTES.values() if "%" not in path and "healthz" not in path} <= asked
 
 
@@ -118,7 +125,7 @@ def test_each_line_is_one_object_and_no_line_is_forged(run: Run, log: str) -> No
 
 
 def test_a_request_has_the_same_ids_in_both_logs(run: Run) -> None:
-    in_app = {line["request_id"]: line["trace_id"] for line in run.app if line["message"] == "request"}
+    in_app = {line["request_id"]: line["trace_id"] for line in requests(run.app)}
     in_nginx = {line["request_id"]: line["trace_id"] for line in run.nginx}
     both = in_app.keys() & in_nginx.keys()
     assert len(both) > 100
@@ -127,8 +134,14 @@ def test_a_request_has_the_same_ids_in_both_logs(run: Run) -> None:
     assert [line for line in reached if line["request_id"] not in in_app] == []
 
 
+def test_the_last_request_before_a_stop_is_in_both_logs(run: Run) -> None:
+    # Lines of requests wait for others to be written with.
+    for lines in (requests(run.app), run.nginx):
+        assert "/last" in {line["path"] for line in lines}
+
+
 def test_a_request_is_one_line(run: Run) -> None:
-    ids = [line["request_id"] for line in run.app if line["message"] == "request"]
+    ids = [line["request_id"] for line in requests(run.app)]
     assert len(ids) == len(set(ids))
     assert len({line["request_id"] for line in run.nginx}) == len(run.nginx)
 

@@ -10,12 +10,13 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from scripts.certificates import CA
-from tests.integration.browser import lines
+from tests.integration.browser import lines, until
 from tests.servers.collector import Collector, Span, collector
 from tests.servers.gunicorn import ENVIRONMENT, ROOT, Gunicorn, gunicorn, launch
 from tests.servers.ports import free_ports
@@ -181,7 +182,12 @@ def test_probes_are_no_spans(traced: Gunicorn, collecting: Collector) -> None:
 
 def test_the_log_has_the_trace_id_of_each_line(traced: Gunicorn, collecting: Collector) -> None:
     span = span_of(traced, collecting, "/bug")
-    found = [line for line in lines(traced.log) if line.get("trace_id") == span.trace_id]
+
+    def lines_of_it() -> list[dict[str, Any]]:
+        return [line for line in lines(traced.log) if line.get("trace_id") == span.trace_id]
+
+    # That of the request itself comes a little late.
+    found = until(lines_of_it, lambda found: len(found) == 2)
     assert [line["level"] for line in found] == ["error", "info"]
     assert found[1]["message"] == "request"
 
