@@ -350,6 +350,23 @@ def test_a_form_of_another_site_ends_nothing(browser: AppBrowser, headers: dict[
     assert browser.user is not None
 
 
+@pytest.mark.parametrize("fault", ["failing", "slow"])
+def test_a_token_that_could_not_be_verified_for_want_of_keys_counts_when_it_is_sent_again(
+    make_app: MakeApp, new_browser: MakeBrowser, served: ServedApp, signer: Signer, fault: str
+) -> None:
+    browser = new_browser(make_app(served.provider, AUTH0_TIMEOUT_SECONDS="1"))
+    knobs, token = served.provider.knobs, signer.token(sub=JANE)
+    if fault == "failing":
+        knobs.answer(KEYS, 503)
+    else:
+        knobs.delay(KEYS, 3)
+    answer = deliver(browser, token)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "cannot be verified" in browser.line_of(answer, "back-channel logout refused")["reason"]
+    knobs.reset()
+    until(lambda: deliver(browser, token).status_code, lambda status: status == 200)
+
+
 def test_while_redis_is_away_a_delivery_fails_as_the_specification_says(
     make_app: MakeApp, new_browser: MakeBrowser, browser: AppBrowser, served: ServedApp, signer: Signer
 ) -> None:

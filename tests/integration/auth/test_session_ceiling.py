@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import create_app
+from app import create_app, sessions
 from app.auth import auth0
 from app.server import LoopFlask, await_
 from app.sessions.events import session_ended
@@ -32,6 +32,10 @@ def app(variables: dict[str, str], backend: str, session_redis: RedisServer) -> 
     @app.get("/user")
     async def user() -> dict[str, Any]:
         return {"user": await auth0.get_user()}
+
+    @app.get("/ends")
+    async def ends() -> dict[str, float]:
+        return {"at": sessions.ends_at().timestamp()}
 
     @app.get("/token")
     async def token() -> dict[str, Any]:
@@ -58,3 +62,10 @@ def test_a_session_at_its_limit_ends_as_expired_and_at_a_logout_as_that(app: Loo
         client.post("/sign-in/3600")
         client.get("/logout")
         assert told == [("expired", 1), ("logout", 1)]
+
+
+def test_its_limit_is_that_of_the_session_itself(app: LoopFlask) -> None:
+    """Also where no page asks who is signed in: in the list of devices, and for how long Redis keeps it."""
+    client = client_of(app)
+    client.post("/sign-in/100")
+    assert time.time() < client.get("/ends").json["at"] <= time.time() + 100  # type: ignore[index]
