@@ -12,7 +12,6 @@ from auth0_server_python.auth_types import LogoutOptions
 from auth0_server_python.error import AccessTokenError, AccessTokenErrorCode, ApiError, SessionExpiredError
 from auth0_server_python.utils.helpers import State
 from flask import Flask
-from werkzeug.exceptions import HTTPException
 
 from app import sessions
 
@@ -216,8 +215,6 @@ class TokenClient(ProviderClient):
                 claims = await self.verified(answer["id_token"], ID_TOKEN_CLAIMS, LOGIN)
                 if claims["sub"] != (state.get("user") or {}).get("sub"):
                     raise ApiError("invalid_token", "the renewed tokens are somebody else's")
-        except HTTPException:
-            raise
         except Exception as error:
             failure = classify(error)
             away, code = failure in (DOWN, SLOW), code_of(error)

@@ -19,7 +19,7 @@ class UnknownKey(ValueError):
 def verified(
     token: str,
     keys: dict[str, Any],
-    audience: str | None,
+    audience: str,
     leeway: float,
     required: Iterable[str],
     *,
@@ -50,7 +50,7 @@ def verified(
         algorithms=["RS256"],
         audience=audience,
         leeway=leeway,
-        options={"require": list(required), "verify_iss": False, "verify_aud": audience is not None},
+        options={"require": list(required), "verify_iss": False},
     )
     if kind is not None and str(header.get("typ", "")).lower().removeprefix("application/") != kind:
         raise jwt.InvalidTokenError("the token is of another kind")
