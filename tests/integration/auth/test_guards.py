@@ -272,6 +272,10 @@ def test_only_a_visit_of_a_page_asks_silently_and_a_provider_that_is_down_stops_
     silent.provider.knobs.answer("/.well-known/openid-configuration", 503)
     assert browser.get("/", headers=VISIT).status_code == 200
     assert query(location(browser.get("/", headers=VISIT)))["client_id"] == CLIENT["client_id"]
+    # A callback that was sent to the provider once more would never complete its login.
+    other = new_browser(silent)
+    assert "prompt" not in query(location(other.get("/login", headers=VISIT)))
+    assert other.get("/callback", headers=VISIT).status_code == 400
 
 
 @pytest.mark.parametrize("what", ["the provider", "a hook"])

@@ -186,8 +186,9 @@ def test_requests_of_one_worker_share_a_renewal_in_cookies_too(
     assert refreshes(app) == 1
 
 
+@pytest.mark.parametrize(("fault", "told"), [("down", 503), ("refused", 403)])
 def test_when_the_provider_fails_all_who_wait_are_told_and_none_asks_again(
-    make_app: MakeApp, new_browser: MakeBrowser
+    make_app: MakeApp, new_browser: MakeBrowser, fault: str, told: int
 ) -> None:
     app = make_app(workers=1, AUTH0_SCOPE=OFFLINE)
     browser = new_browser(app)
@@ -198,7 +199,10 @@ def test_when_the_provider_fails_all_who_wait_are_told_and_none_asks_again(
     until(time.time, lambda now: now > state["token_sets"][0]["expires_at"])
     before = app.provider.knobs.counters()["/oauth/token"]
     app.provider.knobs.delay("/oauth/token", 2)
-    app.provider.knobs.answer("/oauth/token", 503, times=1000)
+    if fault == "down":
+        app.provider.knobs.answer("/oauth/token", 503, times=1000)
+    else:
+        app.provider.knobs.refuse_refresh(1)
     ready = threading.Barrier(10)
 
     def status(_number: int) -> int:
@@ -208,5 +212,5 @@ def test_when_the_provider_fails_all_who_wait_are_told_and_none_asks_again(
             return http.get("/tests/token").status_code
 
     with ThreadPoolExecutor(10) as pool:
-        assert set(pool.map(status, range(10))) == {503}
+        assert set(pool.map(status, range(10))) == {told}
     assert app.provider.knobs.counters()["/oauth/token"] == before + 1

@@ -1,5 +1,6 @@
 """The SDK's client as it is used here: one TLS context, limits on time, one HTTP library."""
 
+import asyncio
 import importlib.util
 import re
 import ssl
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from auth0_server_python.auth_server.server_client import ServerClient
+from auth0_server_python.error import ApiError
 
 from app import create_app
 from app.auth import Auth0Client
@@ -57,6 +59,18 @@ def test_every_call_ends_within_the_settings_time(client: Auth0Client) -> None:
     assert client._get_http_client().timeout == limit
     assert client.http_client().timeout == limit
     assert client._oauth.timeout == limit
+
+
+def test_an_answer_that_comes_in_very_many_pieces_ends_within_it_too(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"auth0_timeout_seconds": 0.1}))
+    with pytest.raises(TimeoutError):
+        await_(app.extensions["auth0"]._in_time("keys", asyncio.sleep(60)))
+
+
+@pytest.mark.parametrize("answer", [[], "text", None, 7])
+def test_a_document_of_auth0s_that_is_no_object_is_refused(client: Auth0Client, answer: object) -> None:
+    with pytest.raises(ApiError):
+        await_(client._in_time("metadata", asyncio.sleep(0, answer)))
 
 
 def test_httpx2_is_kept_out() -> None:
