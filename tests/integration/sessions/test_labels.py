@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from app import sessions
 from app.server import LoopFlask
+from app.sessions.entries import key_of, name_of
 from app.settings import Settings
 from tests.servers.redis import RedisServer
 from tests.unit.sessions.conftest import make_app
@@ -28,7 +29,7 @@ def add_routes(app: LoopFlask) -> LoopFlask:
 
     @app.post("/end")
     async def end() -> dict[str, int]:
-        return {"ended": await sessions.end(request.get_json())}
+        return {"ended": await sessions.end(request.get_json(), at=request.args.get("at", type=int))}
 
     @app.post("/end-one/<name>")
     async def end_one(name: str) -> dict[str, bool]:
@@ -174,6 +175,23 @@ def test_a_login_whose_label_was_ended_is_refused_for_an_hour(app: LoopFlask, re
     assert client.get("/get").json == {}
     [key] = redis.client.keys("session:ended:*")  # type: ignore[misc]
     assert 3590 < redis.client.ttl(key) <= 3600  # type: ignore[operator]
+
+
+def test_an_end_that_is_told_of_late_takes_nothing_from_a_later_one(app: LoopFlask) -> None:
+    now = int(time.time())
+    for at in (now, now - 100):
+        post(stranger(app), f"/end?at={at}", JANE)
+    assert post(stranger(app), "/log-in", {JANE: now - 50}) == {"saved": False}
+    assert post(stranger(app), "/log-in", {JANE: now + 1}) == {"saved": True}
+
+
+def test_a_session_whose_time_was_over_early_is_not_listed(app: LoopFlask, redis: RedisServer) -> None:
+    """As one that nobody has used: the index knows only when it would have ended at the latest."""
+    client, other = signed_in(app), signed_in(app)
+    cookie = other.get_cookie("__Host-session")
+    assert cookie is not None
+    redis.client.delete(key_of(name_of(cookie.value)))
+    assert [one["current"] for one in post(client, "/listed", JANE)] == [True]
 
 
 def test_the_index_goes_with_the_last_session_and_forgets_those_that_are_over(

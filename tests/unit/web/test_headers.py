@@ -41,3 +41,21 @@ def test_a_view_may_set_another_value_in_any_case(client: FlaskClient, settings:
 def test_the_requests_id_is_the_one_in_the_log_and_not_the_views(client: FlaskClient, settings: Settings) -> None:
     (reference,) = client.get("/own", base_url=settings.origin).headers.getlist("X-Request-ID")
     assert reference != "of-the-view"
+
+
+@pytest.mark.parametrize(
+    ("origin", "hsts", "upgrades"),
+    [
+        ("https://app.example.com", True, True),
+        # A browser would demand HTTPS of everything else that a developer runs there.
+        ("https://localhost:8443", False, True),
+        ("http://localhost:5000", False, False),
+        ("http://app.test:5000", False, False),
+    ],
+)
+def test_https_is_demanded_for_ever_where_it_is_a_hosts_own(
+    settings: Settings, origin: str, hsts: bool, upgrades: bool
+) -> None:
+    headers = security_headers(settings.model_copy(update={"auth0_redirect_uri": f"{origin}/callback"}))
+    assert headers.get("Strict-Transport-Security") == ("max-age=63072000; includeSubDomains" if hsts else None)
+    assert ("upgrade-insecure-requests" in headers["Content-Security-Policy"]) == upgrades
