@@ -8,6 +8,7 @@ from tests.cluster.cluster import secret, wait_until
 from tests.cluster.conftest import APP, CLIENT, CLIENT_SECRET, HOST, IDENTITY, KEY, PEOPLE, auth0, bring, pair
 from tests.cluster.load import Load
 from tests.cluster.release import Release
+from tests.cluster.test_backchannel import end_sessions, pages, signed_in
 from tests.servers.identity import Knobs
 
 Visitors = Callable[..., AbstractContextManager[Load]]
@@ -62,15 +63,19 @@ def test_a_new_certificate_is_shown_by_running_pods_and_loses_no_request(
 
 
 def test_another_pod_of_redis_has_the_sessions_of_the_one_before(app: Release, visitors: Visitors) -> None:
+    browser = signed_in(app, "jane@example.com", "correct-horse")
     with visitors(requests=0) as running:
         app.kubectl("delete", "pod", "auth0-flask-redis-0")
         app.kubectl("rollout", "status", "statefulset/auth0-flask-redis", "--timeout=120s")
         # Nobody has become anonymous: that would be 303.
         running.wait_for(500)
-        signed_in = running.logins
-        wait_until(lambda: running.logins > signed_in, "a sign-in")
-    pages = {outcome.rpartition(": ")[2] for outcome in running.failures if not outcome.startswith("sign-in: ")}
-    assert pages <= {"503"}
+        logins = running.logins
+        wait_until(lambda: running.logins > logins, "a sign-in")
+    outcomes = {outcome.rpartition(": ")[2] for outcome in running.failures if not outcome.startswith("sign-in: ")}
+    assert outcomes <= {"503"}
+    # They are found by whose they are, too: not by a page that has just read one, which would know it again.
+    assert end_sessions(app, "jane@example.com") >= 1
+    assert pages(app, browser) == [[303], [303]]
 
 
 def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_those_who_are_signed_in(
@@ -84,8 +89,8 @@ def test_a_new_client_secret_is_taken_by_a_restart_which_loses_no_request_of_tho
                 app.cluster.apply(auth0(client_secret="another-client-secret"))
                 app.kubectl("rollout", "restart", f"deployment/{app.name}")
                 app.settle()
-                signed_in = running.logins
-                wait_until(lambda: running.logins > signed_in, "a sign-in with the new secret")
+                logins = running.logins
+                wait_until(lambda: running.logins > logins, "a sign-in with the new secret")
         finally:
             knobs.change_clients({"client_id": CLIENT, "client_secret": CLIENT_SECRET})
             knobs.close()
