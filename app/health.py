@@ -7,11 +7,14 @@ for as long as the container does, hence sockets instead of `http.client`, which
 import json
 import os
 import socket
+from pathlib import Path
 
 from .environment import Environment
 
 # Where metrics are served unless METRICS_BIND says otherwise; app/settings.py has it from here.
 METRICS_BIND = "0.0.0.0:9464"
+# There where the kernel has IPv6, as nginx/start.sh knows it by.
+IPV6 = Path("/proc/net/if_inet6")
 # Above the patience of the server with its own workers, so that its reason is heard.
 TIMEOUT_SECONDS = 4.0
 
@@ -20,16 +23,28 @@ class NotWell(Exception):
     """The server does not answer, or says that it is not as asked; the text is a sentence."""
 
 
+def where(bind: str) -> tuple[str, int]:
+    """Host and port of a METRICS_BIND. `[::]` is every address of both families, whichever of them the kernel has.
+
+    :raises ValueError: it has no port.
+    """
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    if host == "::" and not IPV6.exists():
+        # Such a kernel refuses to listen there.
+        host = "0.0.0.0"  # noqa: S104 - as it was asked for
+    return host, int(port)
+
+
 def ask(question: str = "ready") -> None:
     """Return if the server is `ready` (to be sent requests) or `live` (the process answers).
 
     :raises NotWell: it is not.
     """
     bind = Environment.read(["metrics_bind"]).values.get("metrics_bind", METRICS_BIND)
-    host, _, port = bind.rpartition(":")
     try:
         # Where every address is listened on, "every address" is also how to reach it from here.
-        status, body = _get((host.strip("[]"), int(port)), f"/healthz/{question}")
+        status, body = _get(where(bind), f"/healthz/{question}")
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise NotWell(f"The server does not answer at {bind} (METRICS_BIND): {reason}.") from None

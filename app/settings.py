@@ -237,7 +237,7 @@ class Settings(BaseSettings):
 
     metrics_bind: str = Field(
         METRICS_BIND,
-        description="Address of `/metrics`; never published through nginx.",
+        description="Address of `/metrics`, `[::]:9464` for every one of both families; never published through nginx.",
         examples=["127.0.0.1:9464"],
         pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$",
     )

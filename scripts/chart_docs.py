@@ -69,8 +69,12 @@ def settings() -> dict[str, str]:
 
 
 def schema() -> str:
-    """values.schema.json with the settings as they are now."""
+    """values.schema.json with the settings as they are now, and with what the templates cannot do without.
+
+    Helm adds the defaults before it looks; but with `--reuse-values` those of the version before, and not to a null.
+    """
     document = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    _require(document, yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
     scalar = ["string", "number", "boolean"]
     document["properties"]["settings"] = {
         "type": "object",
@@ -78,6 +82,16 @@ def schema() -> str:
         "properties": {name: {"type": scalar, "description": text} for name, text in settings().items()},
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _require(described: dict[str, Any], defaults: dict[str, Any]) -> None:
+    here = {name: value for name, value in defaults.items() if value not in (None, [], {})}
+    described["required"] = list(here)
+    for name, value in here.items():
+        below = described["properties"][name]
+        # What a container may use is Kubernetes' own, where null is no limit.
+        if isinstance(value, dict) and name != "resources" and below.get("additionalProperties") is False:
+            _require(below, value)
 
 
 def rows(text: str) -> list[tuple[str, str, str]]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
+from ..health import where
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from prometheus_client.registry import Collector
@@ -71,14 +73,14 @@ def serve(bind: str, around: "Callable[[WSGIApplication], WSGIApplication]", *co
     from .metric_files import MetricFiles  # noqa: PLC0415
 
     global _files, _server  # noqa: PLW0603 - of the process, as the port is
-    host, _, port = bind.rpartition(":")
+    host, port = where(bind)
     registry = CollectorRegistry()
     _files = MetricFiles(Path(os.environ[VARIABLE]))
     for collector in (_files, *collectors):
         registry.register(collector)
-    _server, _ = start_http_server(int(port), host.strip("[]"), registry)
+    _server, _ = start_http_server(port, host, registry)
     _server.set_app(around(_without_query(make_wsgi_app(registry))))
-    return f"http://{host}:{_server.server_port}/metrics"
+    return f"http://{bind.rpartition(':')[0]}:{_server.server_port}/metrics"
 
 
 def unreadable_files() -> int:

@@ -52,11 +52,11 @@ def values_of(path: str, value: Any) -> dict[str, Any]:
 
 
 @cache
-def _rendered(helm: str, values: str, arguments: tuple[str, ...]) -> str:
+def _rendered(helm: str, values: str, arguments: tuple[str, ...], release: str = "release") -> str:
     command: list[str | Path] = [
         BIN / helm,
         "template",
-        "release",
+        release,
         CHART,
         "--namespace",
         "ours",
@@ -70,9 +70,9 @@ def _rendered(helm: str, values: str, arguments: tuple[str, ...]) -> str:
     return result.stdout
 
 
-def template(values: Mapping[str, Any], *arguments: str, helm: str = "helm") -> str:
+def template(values: Mapping[str, Any], *arguments: str, helm: str = "helm", release: str = "release") -> str:
     """What `helm template` prints for *values* on top of VALUES. Raises Refused."""
-    return _rendered(helm, json.dumps(merged(VALUES, values)), arguments)
+    return _rendered(helm, json.dumps(merged(VALUES, values)), arguments, release)
 
 
 def manifests(text: str) -> list[Manifest]:

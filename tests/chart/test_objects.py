@@ -33,6 +33,23 @@ def test_names_and_selectors_are_those_of_the_last_release() -> None:
     assert found == json.loads(NAMES.read_text())
 
 
+# Of a Service, of a pod, and of the label that tells a StatefulSet's revision: its name and eleven characters more.
+LABEL_LENGTH, REVISION_LENGTH = 63, 11
+
+
+@pytest.mark.parametrize("override", ["a" * 60, "a" * 45 + "-b", "a" * 46 + "-b"])
+def test_names_are_no_longer_than_kubernetes_takes_them(override: str) -> None:
+    objects = render(merged(EMBEDDED, {"fullnameOverride": override}))
+    for manifest in objects.values():
+        name = manifest["metadata"]["name"]
+        assert len(name) <= LABEL_LENGTH
+        assert not name.endswith("-")
+        if manifest["kind"] == "StatefulSet":
+            assert len(name) + REVISION_LENGTH <= LABEL_LENGTH
+            # Its Service is found by a name of its own.
+            assert f"Service/{manifest['spec']['serviceName']}" in objects
+
+
 def test_a_gateway_verifies_nginx_by_the_name_that_people_use() -> None:
     objects = render(GATEWAY)
     (reference,) = objects["BackendTLSPolicy"]["spec"]["targetRefs"]

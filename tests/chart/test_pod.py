@@ -106,6 +106,8 @@ def test_nginx_is_up_before_the_app_and_stopped_after_it() -> None:
 
 def test_probes_ask_the_app_on_its_own_port() -> None:
     (app,) = render()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    # At the pod's address, which may be one of IPv6 alone.
+    assert {"name": "METRICS_BIND", "value": "[::]:9464"} in app["env"]
     asked = {name: app[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert {name: (get["port"], get["path"]) for name, get in asked.items()} == {
         "startup": ("metrics", "/healthz/live"),

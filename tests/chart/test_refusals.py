@@ -80,6 +80,55 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ({}, "shutdown.graceSeconds", 60, "take up to 78: write 78 or more"),
     ({}, "shutdown.terminationGracePeriodSeconds", 42, "take up to 43: write 43 or more"),
     ({"autoscaling": {"enabled": True}}, "autoscaling.minReplicas", 11, "minReplicas is above"),
+    (
+        {"autoscaling": {"enabled": True}},
+        "server.resources.requests.cpu",
+        None,
+        "server.resources.requests.cpu is missing",
+    ),
+    ({}, "nameOverride", "My_App", "would be called release-My_App, as no Service may be: write fullnameOverride"),
+    ({}, "fullnameOverride", "1st", "would be called 1st, as no Service may be"),
+    ({}, "host", "10.1.2.3", "host is 10.1.2.3, which is an address"),
+    (
+        {},
+        "commonLabels",
+        {"app.kubernetes.io/name": "x"},
+        "commonLabels has app.kubernetes.io/name, which the chart sets and finds pods by",
+    ),
+    ({}, "podLabels", {"helm.sh/chart": "x"}, "podLabels has helm.sh/chart"),
+    (
+        {"commonLabels": {"team": "a"}},
+        "podLabels",
+        {"team": "b"},
+        "podLabels and commonLabels both have team: keep one",
+    ),
+    ({}, "nginx.image.tag", "", "nginx.image.tag is empty"),
+    (EMBEDDED, "redis.embedded.image.tag", "", "redis.embedded.image.tag is empty"),
+    ({"metrics": {"nginx": {"enabled": True}}}, "metrics.nginx.image.tag", "", "metrics.nginx.image.tag is empty"),
+    (CREATED, "auth0.keys.assertionKey", "key.pem", "auth0.createSecret makes none: put the private key into a Secret"),
+    (
+        merged(
+            {**STORED, "session": {"backend": "redis"}, "redis": {"embedded": {"enabled": False}}},
+            {"externalSecret": {"redisUrl": {"key": "redis"}}, "networkPolicy": {"redis": [{"podSelector": {}}]}},
+        ),
+        "externalSecret.redisUrl",
+        {"key": "", "property": "url"},
+        "externalSecret.redisUrl.key is missing",
+    ),
+    # Two of one name: the later would count, or neither, as Helm applies them.
+    ({}, "extraEnv", [{"name": "APP_ENV", "value": "development"}], "extraEnv has APP_ENV, which is set already"),
+    (
+        {"settings": {"LOG_LEVEL": "info"}},
+        "extraEnv",
+        [{"name": "LOG_LEVEL", "value": "debug"}],
+        "extraEnv has LOG_LEVEL, which is set already, by the chart, by settings or by another entry: keep one",
+    ),
+    (
+        {},
+        "extraEnv",
+        [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+        "extraEnv has A, which is set already",
+    ),
     # The schema's.
     ({}, "no.such.value", 1, "at '': additional properties 'no' not allowed"),
     ({}, "auth0.clientSecret", "x", "at '/auth0': additional properties 'clientSecret' not allowed"),
@@ -104,6 +153,20 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ),
     ({}, "auth0.domain", "https://acme.eu.auth0.com", "at '/auth0/domain'"),
     ({}, "host", "https://app.example.com", "at '/host'"),
+    ({}, "host", "App.example.com", "at '/host'"),
+    ({}, "host", f"{'a' * 64}.example.com", "at '/host'"),
+    # In a policy an empty list is everybody, and every port.
+    ({}, "networkPolicy.dns", [], "at '/networkPolicy/dns': minItems"),
+    ({}, "networkPolicy.auth0", [], "at '/networkPolicy/auth0': minItems"),
+    (REDIS, "networkPolicy.redisPorts", [], "at '/networkPolicy/redisPorts': minItems"),
+    (LOAD_BALANCER, "expose.loadBalancer.sourceRanges", ["nowhere"], "at '/expose/loadBalancer/sourceRanges/0'"),
+    (GATEWAY, "expose.gateway.parentRefs", [{"namespace": "gateways"}], "missing property 'name'"),
+    ({}, "metrics.documentation", 'https://git.example.com/"/', "at '/metrics/documentation'"),
+    ({}, "server.resources.limits.memory", "64ki", "at '/server/resources/limits/memory'"),
+    # As `helm upgrade --reuse-values` leaves it out, which takes the defaults of the version before.
+    ({}, "metrics.certificate", None, "at '/metrics': missing property 'certificate'"),
+    ({}, "probes.startSeconds", None, "at '/probes': missing property 'startSeconds'"),
+    ({}, "networkPolicy.dns", None, "at '/networkPolicy': missing property 'dns'"),
     ({}, "tls.mode", "none", "at '/tls/mode': value must be one of 'selfSigned'"),
     ({}, "expose.trustedProxies", ["0.0.0.0/0"], "at '/expose/trustedProxies/0'"),
     ({}, "image.digest", "sha256:123", "at '/image/digest'"),
@@ -121,6 +184,22 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     template(base)
     assert sentence in refusal(merged(base, values_of(path, value)))
+
+
+@pytest.mark.parametrize("name", ["1st", "my.app"])
+def test_a_release_whose_name_no_service_may_have_is_refused(name: str) -> None:
+    """Helm's own rules for names allow more."""
+    with pytest.raises(Refused, match=f"would be called {name}-auth0-flask, as no Service may be"):
+        template({}, release=name)
+    template({"fullnameOverride": "app"}, release=name)
+
+
+def test_a_list_or_a_map_that_is_left_empty_is_one_of_nothing() -> None:
+    """As a key without anything after it is, in a file of values."""
+    plain = template({})
+    for path in ("nginx.extraServerNames", "settings", "commonAnnotations", "commonLabels", "extraEnv", "tolerations"):
+        assert template(values_of(path, None)) == plain, path
+    assert "team: a" in template({"podLabels": {"team": "a"}, "commonLabels": None})
 
 
 def test_all_problems_are_named_at_once(refusal: Refuse) -> None:

@@ -5,12 +5,15 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import ISSUER, RESTRICTED, Images
-from tests.cluster.release import Release
+from tests.cluster.release import HelmError, Release
 
 NAMESPACE = "flask-trial"
+# As long as the chart lets it be: what it adds has to fit into what Kubernetes takes.
+NAME = "a-trial-that-has-the-longest-name-a-release-may-have"
 
 
 @pytest.fixture
@@ -25,10 +28,24 @@ def trial(kubernetes: Cluster, images: Images, tmp_path_factory: pytest.TempPath
         "nginx": {"image": {"repository": "auth0-flask-nginx", "tag": images.tag}},
         "redis": {"embedded": {"image": {"repository": "auth0-flask-redis", "tag": images.tag}}},
         "replicaCount": 1,
+        "fullnameOverride": NAME,
     }
     kubernetes.make_namespaces(RESTRICTED, NAMESPACE)
     yield Release(kubernetes, NAMESPACE, values, tmp_path_factory.mktemp("helm3"), "helm3")
     kubernetes.delete_own_namespaces(f"--field-selector=metadata.name={NAMESPACE}", "--wait=false")
+
+
+# Rendered by Helm with what the cluster has, and not applied.
+DRY = "--dry-run=server"
+
+
+def changed(trial: Release, before: dict[str, Any], changes: dict[str, Any]) -> set[str]:
+    """The Secrets whose content an upgrade would change."""
+    said = trial.upgrade(changes, DRY)
+    found = [item for item in yaml.safe_load_all(said.partition("MANIFEST:\n")[2].partition("\nNOTES:")[0]) if item]
+    secrets = {item["metadata"]["name"]: item["data"] for item in found if item["kind"] == "Secret"}
+    assert secrets.keys() == before.keys()
+    return {name for name, data in secrets.items() if data != before[name]}
 
 
 def test_a_trial_keeps_what_the_chart_has_made_over_upgrades_and_says_what_is_missing(trial: Release) -> None:
@@ -37,16 +54,22 @@ def test_a_trial_keeps_what_the_chart_has_made_over_upgrades_and_says_what_is_mi
         return {item["metadata"]["name"]: item["data"] for item in found}
 
     notes = trial.install()
-    assert "kubectl -n flask-trial port-forward service/auth0-flask 8443:443" in notes
+    assert f"kubectl -n flask-trial port-forward service/{NAME} 8443:443" in notes
     for missing in ("host is localhost", "tls.mode is selfSigned", "auth0.createSecret", "redis.embedded"):
         assert missing in notes
     before = made()
-    assert set(before) == {"auth0-flask-auth0", "auth0-flask-redis", "auth0-flask-tls"}
+    assert set(before) == {f"{NAME}-auth0", f"{NAME}-redis", f"{NAME}-tls"}
     # Of a chart whose app sent less to Redis: what the app may is the newer chart's word, its password stays.
     old = {"users.acl": base64.b64encode(b"user default off\n").decode()}
-    trial.kubectl("patch", "secret", "auth0-flask-redis", f"--patch={json.dumps({'data': old})}")
+    trial.kubectl("patch", "secret", f"{NAME}-redis", f"--patch={json.dumps({'data': old})}")
     trial.upgrade({"podAnnotations": {"upgrade": "second"}})
     assert made() == before
+    # For another name the certificate is another one, and nothing else is.
+    assert changed(trial, before, {"host": "app.example.com"}) == {f"{NAME}-tls"}
+    assert changed(trial, before, {}) == set()
+    # What it has made goes with the upgrade that wants it no more, so it cannot be what is kept.
+    with pytest.raises(HelmError, match=f"auth0.existingSecret is {NAME}-auth0, which this release has made itself"):
+        trial.upgrade({"auth0": {"existingSecret": f"{NAME}-auth0", "createSecret": {"enabled": False}}}, DRY)
     assert "Succeeded" in trial.helm("test", trial.name, "--timeout=60s")
     trial.helm("uninstall", trial.name, "--wait")
     # Its volume is there, and the next installation takes it, with secrets of its own.

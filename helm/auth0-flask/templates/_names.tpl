@@ -37,7 +37,7 @@ labels:
   {{- with .labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
+{{- with merge (dict) (default dict .annotations) (default dict .root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -58,6 +58,11 @@ annotations:
 {{- else -}}
 {{- default "default" .Values.serviceAccount.name -}}
 {{- end -}}
+{{- end -}}
+
+{{/* What nginx answers for, as an array. */}}
+{{- define "auth0-flask.names" -}}
+{{- prepend (default list .Values.nginx.extraServerNames) .Values.host | toYaml -}}
 {{- end -}}
 
 {{/* Where people go. */}}

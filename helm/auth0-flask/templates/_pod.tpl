@@ -78,7 +78,7 @@ becomes 1, so the one that there is stays, unless Helm applies on the server, wh
   "SERVER_GRACE_SECONDS" $v.shutdown.graceSeconds
   "SERVER_DRAIN_SECONDS" 0
   "SERVER_MAX_BODY_BYTES" $v.nginx.maxBodyBytes
-  "METRICS_BIND" "0.0.0.0:9464"
+  "METRICS_BIND" "[::]:9464"
   "TRUSTED_PROXIES" "unix"
 -}}
 {{- if $v.auth0.keys.assertionKey -}}
@@ -102,10 +102,10 @@ becomes 1, so the one that there is stays, unless Helm applies on the server, wh
 {{/* nginx' variables, as a map by name; nginx/README.md has the table. */}}
 {{- define "auth0-flask.nginxVariables" -}}
 {{- $v := .Values -}}
-{{- $timeout := dig "SERVER_REQUEST_TIMEOUT_SECONDS" 30 $v.settings | float64 | ceil | int -}}
+{{- $timeout := dig "SERVER_REQUEST_TIMEOUT_SECONDS" 30 (default dict $v.settings) | float64 | ceil | int -}}
 {{- $variables := dict
   "NGINX_UPSTREAM" "unix:/run/app/app.sock"
-  "NGINX_SERVER_NAMES" (join " " (prepend $v.nginx.extraServerNames $v.host))
+  "NGINX_SERVER_NAMES" (include "auth0-flask.names" . | fromYamlArray | join " ")
   "NGINX_CERTIFICATE" "/run/secrets/tls/tls.crt"
   "NGINX_CERTIFICATE_KEY" "/run/secrets/tls/tls.key"
   "NGINX_PUBLIC_PORT" (include "auth0-flask.publicPort" .)

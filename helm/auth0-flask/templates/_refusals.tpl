@@ -4,6 +4,36 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- define "auth0-flask.refusals" -}}
 {{- $v := .Values -}}
 {{- $no := list -}}
+{{- $name := include "auth0-flask.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- $no = append $no (printf "the release's objects would be called %s, as no Service may be: write fullnameOverride, with small letters, digits and hyphens, and a letter first" $name) -}}
+{{- end -}}
+{{- if regexMatch "(^|[.])[0-9]+$" $v.host -}}
+{{- $no = append $no (printf "host is %s, which is an address: browsers say the name of a site before its certificate is shown, so write a name" $v.host) -}}
+{{- end -}}
+{{- range $where, $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels -}}
+{{- range $label, $_ := $labels -}}
+{{- if or (regexMatch "^app[.]kubernetes[.]io/(name|instance|component|version|part-of|managed-by)$" $label) (eq $label "helm.sh/chart") -}}
+{{- $no = append $no (printf "%s has %s, which the chart sets and finds pods by: remove it" $where $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $label, $_ := $v.podLabels -}}
+{{- if hasKey (default dict $v.commonLabels) $label -}}
+{{- $no = append $no (printf "podLabels and commonLabels both have %s: keep one" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- $images := dict "nginx.image" $v.nginx.image -}}
+{{- if include "auth0-flask.embeddedRedis" . -}}{{- $_ := set $images "redis.embedded.image" $v.redis.embedded.image -}}{{- end -}}
+{{- range $exporter := list "nginx" "certificate" "redis" -}}
+{{- with index $v.metrics $exporter -}}{{- if .enabled -}}{{- $_ := set $images (printf "metrics.%s.image" $exporter) .image -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- range $path, $image := $images -}}
+{{- if not (or $image.tag $image.digest) -}}
+{{- $no = append $no (printf "%s.tag is empty, and no image of another project has the app's version: write %s.tag or %s.digest" $path $path $path) -}}
+{{- end -}}
+{{- end -}}
+
 {{- if not $v.auth0.domain -}}
 {{- $no = append $no "auth0.domain is missing: write your tenant's domain, such as my-tenant.us.auth0.com" -}}
 {{- end -}}
@@ -16,6 +46,14 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- $no = append $no "auth0.existingSecret is missing: make a Secret with the client's ID and secret and the sessions' secret, and write its name" -}}
 {{- else if gt (len $sources) 1 -}}
 {{- $no = append $no (printf "%s are set: the client's secrets come from one of them, keep one" (join " and " $sources)) -}}
+{{- end -}}
+{{- range $path, $secret := dict "auth0.existingSecret" (list "auth0" $v.auth0.existingSecret) "redis.existingSecret" (list "redis" $v.redis.existingSecret) "tls.existingSecret" (list "tls" $v.tls.existingSecret) -}}
+{{- if eq (last $secret) (printf "%s-%s" $name (first $secret)) -}}
+{{- $owner := dig "metadata" "annotations" "meta.helm.sh/release-name" "" (lookup "v1" "Secret" $.Release.Namespace (last $secret)) -}}
+{{- if eq $owner $.Release.Name -}}
+{{- $no = append $no (printf "%s is %s, which this release has made itself and would now take away: copy it, and write the copy's name" $path (last $secret)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- with $v.auth0.createSecret -}}
 {{- if .enabled -}}
@@ -30,7 +68,7 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- if not $v.externalSecret.storeRef.name -}}
 {{- $no = append $no "externalSecret.storeRef.name is missing: write the name of the SecretStore" -}}
 {{- end -}}
-{{- range $name := list "clientId" "clientSecret" "secret" -}}
+{{- range $name := ternary (list "clientId" "clientSecret" "secret" "redisUrl") (list "clientId" "clientSecret" "secret") (not (empty $v.externalSecret.redisUrl)) -}}
 {{- if not (dig $name "key" "" $v.externalSecret) -}}
 {{- $no = append $no (printf "externalSecret.%s.key is missing: write where it is in the store" $name) -}}
 {{- end -}}
@@ -44,6 +82,9 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- if and .certificate .assertionKey -}}
 {{- $no = append $no "auth0.keys.certificate and auth0.keys.assertionKey are set: the client authenticates in one way, keep one" -}}
 {{- end -}}
+{{- if and .assertionKey $v.auth0.createSecret.enabled -}}
+{{- $no = append $no "auth0.keys.assertionKey is a key of a Secret of yours, and auth0.createSecret makes none: put the private key into a Secret, and write its name in auth0.existingSecret" -}}
+{{- end -}}
 {{- if and (or .certificate .proxyUrl) (not $v.auth0.existingSecret) -}}
 {{- $no = append $no "auth0.keys.certificate and auth0.keys.proxyUrl are keys of a Secret of yours: make it, and write its name in auth0.existingSecret" -}}
 {{- end -}}
@@ -52,7 +93,12 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- $files := list "AUTH0_CLIENT_SECRET" "AUTH0_CLIENT_ASSERTION_KEY" "AUTH0_SECRET" "REDIS_URL" -}}
 {{- /* Their files may be of a volume of one's own. */}}
 {{- $values := list "AUTH0_PROXY_URL" "OTEL_EXPORTER_OTLP_HEADERS" -}}
+{{- $given := include "auth0-flask.settings" . | fromYaml -}}
 {{- range $v.extraEnv -}}
+{{- if hasKey $given .name -}}
+{{- $no = append $no (printf "extraEnv has %s, which is set already, by the chart, by settings or by another entry: keep one" .name) -}}
+{{- end -}}
+{{- $_ := set $given .name "" -}}
 {{- if has .name $values -}}
 {{- $no = append $no (printf "extraEnv has %s, which may hold a password: mount it by extraVolumes, and write its path in extraEnv as %s_FILE" .name .name) -}}
 {{- else if has (trimSuffix "_FILE" .name) $files -}}
@@ -140,6 +186,10 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
 {{- $no = append $no "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- $cpu := or (dig "requests" "cpu" "" $v.server.resources) (dig "limits" "cpu" "" $v.server.resources) -}}
+{{- if and $v.autoscaling.enabled (not $cpu) -}}
+{{- $no = append $no "server.resources.requests.cpu is missing: the autoscaler aims at a share of it (autoscaling.targetCPU)" -}}
 {{- end -}}
 
 {{- if $no -}}

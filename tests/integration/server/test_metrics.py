@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -138,3 +139,10 @@ def test_a_reload_does_not_empty_what_workers_write_to(serve: Launcher) -> None:
 def test_both_families_of_addresses_can_be_bound(serve: Launcher, host: str) -> None:
     server = serve(METRICS_BIND=f"{host}:0")
     assert httpx.get(server.metrics_url).status_code == 200
+
+
+def test_every_address_of_both_families_can_be_bound_at_once(serve: Launcher) -> None:
+    """As the chart says it: a pod has addresses of one of them, or of both."""
+    port = urlsplit(serve(METRICS_BIND="[::]:0").metrics_url).port
+    for host in ("127.0.0.1", "[::1]"):
+        assert httpx.get(f"http://{host}:{port}/metrics").status_code == 200

@@ -105,3 +105,12 @@ def test_nobody_listening_is_one_sentence_and_no_library_is_waited_for() -> None
     imported = {line.rpartition("|")[2].strip() for line in imports}
     assert "socket" in imported
     assert not {"pydantic", "flask", "dotenv", "http.client", "auth0_server_python", "redis"} & imported
+
+
+def test_every_address_is_every_one_that_the_kernel_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "if_inet6"
+    monkeypatch.setattr(health, "IPV6", there)
+    assert health.where("[::]:9464") == ("0.0.0.0", 9464)
+    assert health.where("[::1]:9464") == ("::1", 9464)
+    there.touch()
+    assert health.where("[::]:9464") == ("::", 9464)
