@@ -6,10 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.servers import gunicorn as servers
+from tests.servers.certificates import one_authority
 from tests.servers.gunicorn import Gunicorn
 
 HERE = Path(__file__).parent
 APP = "an_app:app"
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Most requests here are over plain HTTP, each by a client of its own, which would read all public ones first."""
+    with one_authority(tmp_path_factory.mktemp("authority")):
+        yield
 
 
 @pytest.fixture(scope="module")
