@@ -76,7 +76,8 @@ def _turn(url: str, server: Serving, pids: tuple[int, ...], cookies: dict[str, s
     headers = {"Cookie": next(iter(cookies.values()))}
     if url.startswith("http:"):
         headers |= HEADERS
-    wrk(url, headers, durations.warm_up, LOAD_CORE)
+    if durations.warm_up:
+        wrk(url, headers, durations.warm_up, LOAD_CORE)
     before = [cpu_seconds(pid) for pid in pids]
     load: Load = wrk(url, headers, durations.timed, LOAD_CORE)
     worker, redis, *nginx_workers = (cpu_seconds(pid) - begin for pid, begin in zip(pids, before, strict=True))

@@ -19,7 +19,8 @@ from .process import AT_A_TIME
 _ROOT = Path(__file__).parents[3]
 _MODULES = {"redis": "app.server.main", "cookie": "app.server.main", "floor": "tests.load.ways.floor"}
 ROUNDS = 40
-_WARM_UP_ROUNDS = 10
+# Before those that are counted, a quarter as many that are not.
+_WARM_UP_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def count(way: str, left_out: Sequence[str], redis_url: str, folder: Path, round
         try:
             _expect(process, "ready", log)
             _tell(process, folder, "instrumentation on")
-            _go(process, _WARM_UP_ROUNDS, log)
+            _go(process, -(-rounds // _WARM_UP_SHARE), log)
             _tell(process, folder, "zero")
             _go(process, rounds, log)
             _tell(process, folder, "dump")
