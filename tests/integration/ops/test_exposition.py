@@ -14,20 +14,32 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from app.ops.metrics.declared import ALL, Metric
 from tests.integration.browser import until
-from tests.integration.conftest import MakeApp, MakeBrowser
+from tests.integration.conftest import MakeBrowser, with_each_backend
 from tests.servers.app import ServedApp
 from tests.servers.gunicorn import Gunicorn, gunicorn
+from tests.servers.identity import IdentityProvider
 from tests.servers.metrics import Scrape, scrape
+from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[3]
 METRICS = {metric.name: metric for metrics in ALL.values() for metric in metrics}
 DOCUMENTED = set(re.findall(r"^\| `([a-z0-9_]+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
 
 
+@pytest.fixture(scope="module")
+def running(
+    running_provider: IdentityProvider, session_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ServedApp]]:
+    """The app with each kind of session, for these tests alone: they read what it tells."""
+    with with_each_backend(running_provider, session_redis, tmp_path_factory, workers=2) as both:
+        yield both
+
+
 @pytest.fixture
-def used(make_app: MakeApp, new_browser: MakeBrowser) -> ServedApp:
+def used(running: dict[str, ServedApp], backend: str, new_browser: MakeBrowser) -> ServedApp:
     """An app that somebody has signed in to, and out of."""
-    served = make_app(workers=2)
+    served = running[backend]
+    served.provider.knobs.reset()
     browser = new_browser(served)
     browser.sign_in_as()
     browser.get("/profile")

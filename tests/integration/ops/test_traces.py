@@ -278,8 +278,14 @@ def test_a_collector_with_a_private_authority_is_trusted_where_it_is_named(
     tmp_path: Path, pages: Path, ca: CA, name: str
 ) -> None:
     with collector(pair=ca.issue()) as collecting:
-        # Some machines have this for all programs.
-        environment = settings(collecting, REQUESTS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt", **FAST)
+        environment = settings(
+            collecting,
+            # Some machines have this for all programs.
+            REQUESTS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt",
+            # Until then OpenTelemetry tries again.
+            OTEL_EXPORTER_OTLP_TIMEOUT="2000",
+            **FAST,
+        )
         with gunicorn(tmp_path / "a", environment=environment | {name: str(ca.path)}, python_path=[pages]) as server:
             collecting.of(get(server))
         with gunicorn(tmp_path / "b", environment=environment, python_path=[pages]) as server:
