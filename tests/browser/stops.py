@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.application import App
 from tests.browser.person import Person
 from tests.servers.identity import IdentityProvider
 from tests.servers.redis import RedisServer
@@ -18,8 +19,8 @@ class Surroundings:
     """Who walks there, and what can be made to go wrong meanwhile."""
 
     person: Person
-    with_redis: Person
-    """The same person at the app that keeps sessions in `redis`."""
+    redis_app: App
+    """The app that keeps sessions in `redis`."""
     redis: RedisServer
     provider: IdentityProvider
     without_app: str
@@ -91,15 +92,16 @@ def error_400_sign_in_expired(s: Surroundings) -> Iterator[Page]:
 
 @stop
 def error_503_without_redis(s: Surroundings) -> Iterator[Page]:
-    s.with_redis.sign_in("/profile")
+    visitor = Person(s.person.context, s.redis_app)
+    visitor.sign_in("/profile")
     s.redis.hang()
     try:
-        yield arrived(s.with_redis.open("/profile"), "Not available")
+        yield arrived(visitor.open("/profile"), "Not available")
     finally:
         s.redis.resume()
         # The app finds out by itself, within a second.
-        while (answer := s.with_redis.page.reload()) is not None and answer.status == 503:
-            s.with_redis.page.wait_for_timeout(50)
+        while (answer := visitor.page.reload()) is not None and answer.status == 503:
+            visitor.page.wait_for_timeout(50)
 
 
 @stop

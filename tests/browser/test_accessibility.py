@@ -44,10 +44,10 @@ def go(
 
     def go(browser: Browser, name: str) -> Iterator[Page]:
         running_provider.knobs.reset()
-        with Person(browser, cookie_app) as person, Person(browser, redis_app) as other:
-            with STOPS[name](Surroundings(person, other, redis, running_provider, without_app)) as page:
+        with Person(browser, cookie_app) as person:
+            with STOPS[name](Surroundings(person, redis_app, redis, running_provider, without_app)) as page:
                 yield page
-            assert person.complaints + other.complaints == []
+            assert person.complaints == []
 
     return go
 
