@@ -25,13 +25,13 @@ WITH_CONTAINERS = ("image", "compose")
 # This one too, for it needs a cluster: scripts/test_cluster.py.
 ON_A_CLUSTER = "cluster"
 # A suite that takes longer than all others is several, so that they can run beside each other.
-APART = ("integration/auth", "integration/identity")
+APART = ("integration/auth", "integration/identity", "integration/ops", "integration/server", "integration/sessions")
 # The unit suite on another CPython, which first waits for that.
 NEWEST = "newest-python"
 # After the quick one those that take minutes, the longest first: at the end no lane runs alone for long.
 FIRST = (
-    *("unit", "integration/auth", "observability", "integration", "browser"),
-    *("load", "integration/identity", NEWEST, "nginx", "chart"),
+    *("unit", "integration/auth", "browser", "observability", "integration/ops", "integration/server"),
+    *("load", "integration/sessions", "integration/identity", "nginx", "integration", "chart", NEWEST),
 )
 
 
