@@ -107,7 +107,10 @@ def make_app(
         def make(provider: IdentityProvider = running_provider, *, workers: int = 1, **settings: str) -> ServedApp:
             folder = tmp_path_factory.mktemp(f"app-{backend}")
             redis = stack.enter_context(redis_server(folder)) if backend == "redis" else None
-            return stack.enter_context(app(folder, provider, redis=redis, workers=workers, **settings))
+            served = stack.enter_context(app(folder, provider, redis=redis, workers=workers, **settings))
+            # Nobody looks at it any more then, and an orderly stop takes its time: tests/integration/server has many.
+            stack.callback(served.server.kill)
+            return served
 
         running_provider.knobs.reset()
         yield make
