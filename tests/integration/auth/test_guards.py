@@ -180,6 +180,16 @@ def test_a_picture_in_a_text_begins_no_stronger_sign_in(browser: AppBrowser, hea
     assert browser.cookies == {}
 
 
+@pytest.mark.parametrize("headers", [{"sec-fetch-dest": "image"}, {"sec-purpose": "prefetch"}])
+def test_a_picture_in_a_text_signs_nobody_in_or_out(browser: AppBrowser, headers: dict[str, str]) -> None:
+    callback = browser.callback()
+    assert browser.get(callback, headers=headers).status_code == 403
+    browser.visit(callback)
+    for path in ("/login", "/logout"):
+        assert browser.get(path, headers=headers).status_code == 403
+    assert browser.user is not None
+
+
 def test_a_hook_adds_to_the_session_of_a_login(browser: AppBrowser) -> None:
     browser.sign_in_as()
     assert browser.get("/tests/greeting").json() == {"greeting": "Good day, jane"}

@@ -4,15 +4,19 @@ import asyncio
 import importlib.util
 import re
 import ssl
+import time
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 from auth0_server_python.auth_server.server_client import ServerClient
 from auth0_server_python.error import ApiError
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app import create_app
 from app.auth import Auth0Client
+from app.auth.discovery import Document
 from app.server import LoopFlask, await_
 from app.settings import Settings
 
@@ -71,6 +75,21 @@ def test_an_answer_that_comes_in_very_many_pieces_ends_within_it_too(settings: S
 def test_a_document_of_auth0s_that_is_no_object_is_refused(client: Auth0Client, answer: object) -> None:
     with pytest.raises(ApiError):
         await_(client._in_time("metadata", asyncio.sleep(0, answer)))
+
+
+@pytest.mark.parametrize(("party", "ours"), [(None, True), ("another", False)])
+def test_the_id_token_of_a_login_was_issued_to_this_client(client: Auth0Client, party: str | None, ours: bool) -> None:
+    key, now = rsa.generate_private_key(public_exponent=65_537, key_size=2048), int(time.time())
+    public = {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "one"}
+    claims = {"iss": "https://i/", "sub": "s", "aud": client._client_id, "iat": now, "exp": now + 60}
+    token = jwt.encode(claims | ({"azp": party} if party else {}), key, "RS256", {"kid": "one"})
+    client._keys[client._domain] = Document("keys", lambda: asyncio.sleep(0, {"keys": [public]}), 600)
+    verified = client._verify_and_decode_jwt(token, {})
+    if ours:
+        assert await_(verified)["sub"] == "s"
+    else:
+        with pytest.raises(jwt.InvalidTokenError):
+            await_(verified)
 
 
 def test_httpx2_is_kept_out() -> None:
