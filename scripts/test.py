@@ -31,7 +31,7 @@ NEWEST = "newest-python"
 # After the quick one those that take minutes, the longest first: at the end no lane runs alone for long.
 FIRST = (
     *("unit", "integration/auth", "browser", "observability", "integration/ops", "integration/server"),
-    *("load", "integration/sessions", "integration/identity", "nginx", "integration", "chart", NEWEST),
+    *("load", "integration/sessions", "integration/identity", NEWEST, "integration", "nginx", "chart"),
 )
 
 
