@@ -20,8 +20,8 @@ class Docker:
 
     def __init__(self, options: Options, more: Mapping[str, str]) -> None:
         self._project = options.project
-        self._files = ["--project-directory", str(ROOT), "--env-file", str(options.env_file)]
-        self._environment = os.environ | options.for_compose() | dict(more)
+        self._files = ["--project-directory", str(ROOT), "--env-file", os.devnull]
+        self._environment = options.for_compose() | dict(more)
 
     def check(self) -> None:
         """Raise StackError where no engine answers, or where it or Compose is too old."""

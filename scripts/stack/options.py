@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from app.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deploy" / "compose" / "local.env"
 # Each port's variable, its usual number, what listens there, and the profile that it belongs to.
@@ -18,6 +20,8 @@ PORTS = {
     "ALERTMANAGER_PORT": (9093, "Alertmanager", "observability"),
     "GRAFANA_PORT": (3000, "Grafana", "observability"),
 }
+# The settings that nobody may see. Init reads them itself.
+SECRETS = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
 _HIGHEST_PORT = 65_535
 
 
@@ -73,9 +77,16 @@ class Options:
         return ROOT / value if value else None
 
     def for_compose(self) -> dict[str, str]:
-        """What docker-compose.yml cannot derive itself."""
+        """The environment of a Compose that reads no file: all variables, and what docker-compose.yml cannot derive.
+
+        Compose reads a `$` in a file otherwise than python-dotenv, and then shows what follows it. So of a secret it is
+        told that there is one.
+        """
         url = urlsplit(self.callback)
+        secrets = {name: "given" for name in SECRETS if self.variables.get(name)}
         return {
+            **self.variables,
+            **secrets,
             "ENV_FILE": str(self.env_file),
             "COMPOSE_PROFILES": ",".join(self.profiles),
             "AUTH0_REDIRECT_URI": self.callback,
@@ -87,7 +98,10 @@ class Options:
 def read(environ: Mapping[str, str]) -> Options:
     """Read them. Raises StackError for a file that is missing and for what is no port."""
     env_file = _env_file(environ)
-    in_file = {name: value for name, value in dotenv_values(env_file).items() if value}
+    try:
+        in_file = {name: value for name, value in dotenv_values(env_file).items() if value}
+    except ValueError:
+        raise StackError(f"{env_file} is not text in UTF-8: save it as that.") from None
     variables = in_file | dict(environ)
     profiles = (variables.get("COMPOSE_PROFILES") or "observability").split(",")
     ports = {

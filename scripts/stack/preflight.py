@@ -14,7 +14,7 @@ from app.settings import Settings, SettingsError, load_settings
 from scripts.demo import ports
 
 from .docker import Docker
-from .options import PORTS, ROOT, Options, StackError
+from .options import PORTS, ROOT, SECRETS, Options, StackError
 
 # Bind mounts, which the services read as a user of their own.
 _READ_BY_SERVICES = ("deploy/redis", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana")
@@ -45,8 +45,7 @@ def check(options: Options, docker: Docker) -> None:
 
 def _secrets(options: Options) -> None:
     """Init is given files alone, the .env file among them: what the environment says, the engine would show."""
-    secret = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-    for name in sorted(secret - _DECIDED.keys()):
+    for name in sorted(SECRETS - _DECIDED.keys()):
         if name in options.not_in_file:
             file = ".env" if options.local else _name(options.env_file)
             raise StackError(

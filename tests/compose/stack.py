@@ -1,6 +1,7 @@
 """The stack of docker-compose.yml under a name, with images and on ports of its own: `stack.run("up")` is `make up`."""
 
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -100,12 +101,11 @@ class Stack:
 
     def compose(self, *arguments: str, **variables: str) -> None:
         """Run `docker compose` as `make up` does, which has to work."""
-        environment = dict(self.client.environment) | dict(self.variables) | variables
-        chosen = options.read(environment)
+        chosen = options.read(dict(self.client.environment) | dict(self.variables) | variables)
         subprocess.run(
-            ["docker", "compose", "--env-file", chosen.env_file, *arguments],
+            ["docker", "compose", "--env-file", os.devnull, *arguments],
             cwd=self.root,
-            env=environment | chosen.for_compose(),
+            env=chosen.for_compose(),
             capture_output=True,
             check=True,
             timeout=UP_SECONDS,

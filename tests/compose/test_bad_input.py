@@ -109,6 +109,11 @@ def test_a_secret_in_the_environment(refuse: Refuse, name: str) -> None:
     )
 
 
+def test_a_file_that_is_not_text(refuse: Refuse, checkout: Path) -> None:
+    (checkout / ".env").write_bytes(b"AUTH0_CLIENT_SECRET=\xff\xfe\n")
+    assert refuse() == f"{checkout}/.env is not text in UTF-8: save it as that."
+
+
 def test_a_certificate_that_cannot_be_used(refuse: Refuse, tmp_path: Path) -> None:
     ca = authority(tmp_path)
     certificate, key = map(str, ca.issue())

@@ -1,0 +1,41 @@
+"""What `make up` tells Compose."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.stack import options
+
+SETTINGS = """\
+AUTH0_CLIENT_SECRET=abc$behind
+AUTH0_SECRET='abc${open'
+AUTH0_PROXY_URL="http://user:$behind@proxy.example"
+AUTH0_AUDIENCE=https://api.example/$scope#part
+AUTH0_SCOPE='openid "profile"'
+OTEL_SERVICE_NAME=caf\u00e9\r
+EMPTY=
+"""
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> options.Options:
+    """Those of a .env file as it may be."""
+    path = tmp_path / "settings.env"
+    path.write_text(SETTINGS, encoding="utf-8", newline="")
+    return options.read({"ENV_FILE": str(path), "EMPTY": "", "HOME": "/nowhere"})
+
+
+def test_compose_is_told_of_a_secret_only_that_there_is_one(chosen: options.Options) -> None:
+    told = chosen.for_compose()
+    secret = ("AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "AUTH0_PROXY_URL")
+    assert {told[name] for name in secret} == {"given"}
+    assert not [name for name, value in told.items() if "behind" in value or "${" in value]
+    assert "AUTH0_CLIENT_ASSERTION_KEY" not in told
+
+
+def test_compose_is_told_exactly_what_the_app_would_read(chosen: options.Options) -> None:
+    told = chosen.for_compose()
+    assert told["AUTH0_AUDIENCE"] == "https://api.example/$scope#part"
+    assert told["AUTH0_SCOPE"] == 'openid "profile"'
+    assert told["OTEL_SERVICE_NAME"] == "caf\u00e9"
+    assert told["HOME"] == "/nowhere"
