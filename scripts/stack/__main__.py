@@ -51,8 +51,8 @@ def up(chosen: Options) -> None:
     elif not docker.compose("up", "--detach", "--wait", "--wait-timeout", WAIT_SECONDS, "--no-build", *services):
         _give_up(docker, services, keep=bool(running))
     if running:
-        # Certificates may have been renewed.
-        docker.compose("kill", "--signal", "HUP", "nginx")
+        # Certificates may have been renewed. And an upgrade that was broken off has led it away from a replica.
+        docker.ask("exec", docker.container("nginx"), "/srv/nginx/start.sh", "-s", "reload")
     _show(chosen, begin, ca.path)
 
 

@@ -1,5 +1,6 @@
 """What a person may choose: variables of `make up NAME=value`, of the environment and of the .env file."""
 
+import hashlib
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from app.settings import Settings
+
+from .prepare import redis_users
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deploy" / "compose" / "local.env"
@@ -22,6 +25,8 @@ PORTS = {
 }
 # The settings that nobody may see. Init reads them itself.
 SECRETS = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+# The services that read files of the checkout, in the folders of deploy/ with their names.
+_CONFIGURED = ("redis", "prometheus", "alertmanager", "blackbox", "grafana")
 _HIGHEST_PORT = 65_535
 
 
@@ -87,6 +92,7 @@ class Options:
         return {
             **self.variables,
             **secrets,
+            **{f"{service.upper()}_CONFIGURATION": _digest(service) for service in _CONFIGURED},
             "ENV_FILE": str(self.env_file),
             "COMPOSE_PROFILES": ",".join(self.profiles),
             "AUTH0_REDIRECT_URI": self.callback,
@@ -114,6 +120,15 @@ def read(environ: Mapping[str, str]) -> Options:
             raise StackError(f"{other} and {name} are both {port}: choose another for one of them.")
     not_in_file = {name for name, value in environ.items() if value and in_file.get(name) != value}
     return Options(env_file, variables, ports, not_in_file)
+
+
+def _digest(service: str) -> str:
+    """Of what the service is configured with: another one, another container."""
+    folder = ROOT / "deploy" / service
+    read = hashlib.sha256(redis_users("", "").encode() if service == "redis" else b"")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        read.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return read.hexdigest()
 
 
 def _env_file(environ: Mapping[str, str]) -> Path:

@@ -43,6 +43,17 @@ CREDENTIALS = (
 )
 
 
+def redis_users(digest: str, exporters_digest: str) -> str:
+    """Redis' ACL, with the SHA-256 of the passwords of the app's user and of the exporter's."""
+    users = [
+        DEFAULT_USER,
+        f"user flask on #{digest} resetchannels ~session:* -@all {APP_COMMANDS}",
+        "user probe on nopass resetchannels -@all +ping",
+        f"user exporter on #{exporters_digest} {EXPORTER_COMMANDS}",
+    ]
+    return "\n".join([*users, ""])
+
+
 class PreparationError(Exception):
     """What is missing or wrong, in a sentence with the fix."""
 
@@ -123,18 +134,12 @@ class Preparation:
 
     def _redis(self, own: CA, password: str, exporter_password: str) -> None:
         certificate, key = own.issue(["redis"], stem="redis")
-        digest, exporters = (hashlib.sha256(text.encode()).hexdigest() for text in (password, exporter_password))
-        users = [
-            DEFAULT_USER,
-            f"user flask on #{digest} resetchannels ~session:* -@all {APP_COMMANDS}",
-            "user probe on nopass resetchannels -@all +ping",
-            f"user exporter on #{exporters} {EXPORTER_COMMANDS}",
-        ]
+        digests = (hashlib.sha256(text.encode()).hexdigest() for text in (password, exporter_password))
         with _given_to_services(self._stack / "redis") as put:
             put("redis.pem", certificate.read_text())
             put("redis-key.pem", key.read_text())
             put("ca.pem", own.path.read_text())
-            put("users.acl", "\n".join([*users, ""]))
+            put("users.acl", redis_users(*digests))
 
     def _redis_exporter(self, own: CA, password: str) -> None:
         with _given_to_services(self._stack / "redis-exporter") as put:

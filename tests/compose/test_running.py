@@ -1,6 +1,7 @@
 """The stack as it stands: healthy, closed to the outside, and usable by a person."""
 
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -27,11 +28,27 @@ def test_every_container_is_healthy(stack: Stack) -> None:
 
 def test_a_second_up_changes_nothing_and_says_where_it_is(stack: Stack) -> None:
     before = stack.containers()
+    lead_to_one(stack)
     said = stack.up()
     assert stack.containers() == before
+    # As after an upgrade that was broken off.
+    assert upstreams(stack) == {"unix:/run/app/app-1.sock", "unix:/run/app/app-2.sock"}
     assert f"Open     {stack.origin}\n" in said
     assert f"Sign in  {USERNAME}, password {PASSWORD}\n" in said
     assert "Stop     make down; with the data: make down VOLUMES=1\n" in said
+
+
+def lead_to_one(stack: Stack) -> None:
+    """What an upgrade does before it replaces the other replica."""
+    one = "NGINX_UPSTREAM=unix:/run/app/app-1.sock"
+    stack.docker("exec", "--env", one, stack.container("nginx"), "/srv/nginx/start.sh", "-s", "reload")
+    assert upstreams(stack) == {"unix:/run/app/app-1.sock"}
+
+
+def upstreams(stack: Stack) -> set[str]:
+    """Where nginx sends requests."""
+    written = stack.docker("exec", stack.container("nginx"), "cat", "/tmp/nginx/site/http.conf")
+    return set(re.findall(r"^  server (\S+);$", written, re.MULTILINE))
 
 
 def test_a_person_signs_in_and_out_in_a_browser(stack: Stack, tmp_path: Path) -> None:

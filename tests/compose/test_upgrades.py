@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from scripts.certificates import authority
@@ -42,6 +43,38 @@ def test_an_upgrade_replaces_one_replica_after_the_other_and_loses_no_request(st
     }
     assert said.index("Replacing app-1 ...") < said.index("Replacing app-2 ...")
     assert running.failures == {}, running.outcomes
+
+
+def test_an_upgrade_lets_the_app_send_redis_what_it_sends_now_and_brings_prometheus_its_rules(
+    stack: Stack, visitor: Visitor
+) -> None:
+    # The checkout is this run's own, and nobody minds that the two stay.
+    rules = stack.root / "deploy" / "prometheus" / "rules" / "of-the-upgrade.yml"
+    allowed = stack.root / "scripts" / "stack" / "prepare.py"
+    assert sent(stack, "ECHO", "x") == "NoPermissionError"
+    allowed.write_text(allowed.read_text().replace('"+ping ', '"+ping +echo '))
+    rules.write_text("groups: [{name: of-the-upgrade, rules: [{record: one, expr: '1'}]}]\n")
+    rules.chmod(0o644)
+    stack.up(LOG_LEVEL="warning")
+    assert sent(stack, "ECHO", "x") == "x"
+    with httpx.Client(trust_env=False, timeout=60) as http:
+        answer = http.get(f"http://127.0.0.1:{stack.variables['PROMETHEUS_PORT']}/api/v1/rules").json()
+    assert "of-the-upgrade" in {group["name"] for group in answer["data"]["groups"]}
+    wait_until(visitor.is_signed_in, "signed in")
+
+
+def sent(stack: Stack, *command: str) -> str:
+    """What Redis answers the app's user."""
+    script = """
+import os, pathlib, redis, sys
+url = pathlib.Path("/run/secrets/redis_url").read_text()
+asked = redis.Redis.from_url(url, ssl_ca_certs=os.environ["REDIS_TLS_CA"])
+try:
+    print(asked.execute_command(*sys.argv[1:]).decode())
+except redis.RedisError as error:
+    print(type(error).__name__)
+"""
+    return stack.docker("exec", stack.container("app-1"), "python", "-c", script, *command)
 
 
 def test_the_same_load_notices_an_upgrade_that_stops_both_at_once(stack: Stack, visitor: Visitor) -> None:

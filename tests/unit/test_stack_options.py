@@ -39,3 +39,20 @@ def test_compose_is_told_exactly_what_the_app_would_read(chosen: options.Options
     assert told["AUTH0_SCOPE"] == 'openid "profile"'
     assert told["OTEL_SERVICE_NAME"] == "caf\u00e9"
     assert told["HOME"] == "/nowhere"
+
+
+@pytest.mark.parametrize("service", ["redis", "prometheus", "alertmanager", "blackbox", "grafana"])
+def test_another_configuration_is_another_container(
+    chosen: options.Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.setattr(options, "ROOT", tmp_path)
+    folder = tmp_path / "deploy" / service / "below"
+    folder.mkdir(parents=True)
+    found = []
+    for text in ("one", "two", "one"):
+        (folder / "file").write_text(text)
+        found.append(chosen.for_compose()[f"{service.upper()}_CONFIGURATION"])
+    assert found[0] == found[2] != found[1]
+    if service == "redis":
+        monkeypatch.setattr(options, "redis_users", lambda *digests: "others")
+        assert chosen.for_compose()["REDIS_CONFIGURATION"] not in found
