@@ -1,8 +1,11 @@
 """`python -m scripts.stack up|down`: check, build, start, say where it is; or stop, with VOLUMES=1 the data as well."""
 
+import contextlib
+import fcntl
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from scripts.certificates import authority
 from scripts.demo.banner import Style, table, trust
@@ -23,13 +26,27 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m scripts.stack up|down", file=sys.stderr)
         return 2
     try:
-        verbs[arguments[0]](options.read(os.environ))
+        with _alone():
+            verbs[arguments[0]](options.read(os.environ))
     except StackError as error:
         print(Style(sys.stderr).bad(f"`make {arguments[0]}` cannot go on. ") + str(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One at a time: the second would give up, and then take away what the first has begun. Raises StackError."""
+    path = ROOT / ".local" / "stack.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError("Another `make up` or `make down` of this checkout runs: wait for its end.") from None
+        yield
 
 
 def up(chosen: Options) -> None:
@@ -45,6 +62,8 @@ def up(chosen: Options) -> None:
     if not docker.compose("build", "--quiet", *services):
         raise StackError("The images could not be built: see above.")
     begin = time.monotonic()
+    # The local provider, when there is a tenant now.
+    docker.remove_others(services)
     print("Starting ...", flush=True)
     if docker.container("nginx") and len(running) == len(rolling.REPLICAS):
         rolling.upgrade(docker, services)
@@ -60,6 +79,7 @@ def down(chosen: Options) -> None:
     """Stop and remove everything, data only with VOLUMES=1. Raises StackError."""
     docker = Docker(chosen, {"COMPOSE_PROFILES": "*"})
     docker.check()
+    preflight.own(chosen, docker)
     volumes = ["--volumes"] if chosen.variables.get("VOLUMES") == "1" else []
     if not docker.compose("down", "--remove-orphans", *volumes):
         raise StackError("Not everything could be removed: see above.")
@@ -103,7 +123,7 @@ def _show(chosen: Options, begin: float, authority_path: os.PathLike[str]) -> No
     if "observability" in chosen.profiles and looks:
         rows.append(("Look", ", ".join(f"{name} {at[name]}" for name in looks)))
     rows += [
-        ("Logs", "docker compose logs --follow"),
+        ("Logs", "docker compose --profile '*' logs --follow"),
         ("Stop", style.bold("make down") + "; with the data: make down VOLUMES=1"),
     ]
     table(rows)

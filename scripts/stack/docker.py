@@ -13,6 +13,8 @@ from .options import ROOT, Options, StackError
 
 # The oldest that the tests have run with.
 COMPOSE = (2, 26)
+_LABELS = "com.docker.compose"
+_SERVICE, _FOLDER = f"{_LABELS}.service", f"{_LABELS}.project.working_dir"
 
 
 class Docker:
@@ -50,9 +52,14 @@ class Docker:
         """What docker prints. Raises StackError."""
         return self._ask(["docker", *arguments])
 
-    def services(self) -> list[str]:
-        """The services of the chosen profiles."""
-        return self.ask_compose("config", "--services").split()
+    def services(self, *profiles: str) -> list[str]:
+        """The services of the chosen profiles, or of others."""
+        others = [word for profile in profiles for word in ("--profile", profile)]
+        return self.ask_compose(*others, "config", "--services").split()
+
+    def profiles(self) -> list[str]:
+        """All profiles that there are."""
+        return self.ask_compose("config", "--profiles").split()
 
     def to_pull(self, services: Sequence[str]) -> dict[str, str]:
         """The images that the services need, are not built here and are not there yet, by service."""
@@ -73,15 +80,31 @@ class Docker:
 
     def container(self, service: str, *, ended: bool = False) -> str:
         """The id of the service's container that runs, or also of one that has *ended*; empty where there is none."""
-        labels = [f"label=com.docker.compose.project={self._project}", f"label=com.docker.compose.service={service}"]
-        filters = [word for label in labels for word in ("--filter", label)]
+        filters = self._filters(f"{_SERVICE}={service}")
         return self.ask("ps", "--quiet", "--no-trunc", *filters, *(["--all"] if ended else [])).strip()
+
+    def remove_others(self, services: Sequence[str]) -> None:
+        """Stop and remove the project's containers of other services than these."""
+        listed = self.ask("ps", "--all", *self._filters(), "--format", f'{{{{.ID}}}} {{{{.Label "{_SERVICE}"}}}}')
+        for line in listed.splitlines():
+            container, service = line.split()
+            if service not in services:
+                print(f"Removing {service}, which is not among the services any more ...", flush=True)
+                self.ask("stop", container)
+                self.ask("rm", "--volumes", container)
+
+    def folders(self) -> set[str]:
+        """The checkouts that the project's containers are of."""
+        return set(self.ask("ps", "--all", *self._filters(), "--format", f'{{{{.Label "{_FOLDER}"}}}}').splitlines())
 
     def published(self) -> set[int]:
         """The ports of this machine that the project's own containers have."""
-        label = f"label=com.docker.compose.project={self._project}"
-        listed = self.ask("ps", "--filter", label, "--format", "{{.Ports}}")
+        listed = self.ask("ps", *self._filters(), "--format", "{{.Ports}}")
         return {int(port) for port in re.findall(r":(\d+)->", listed)}
+
+    def _filters(self, *labels: str) -> list[str]:
+        labels = (f"{_LABELS}.project={self._project}", f"{_LABELS}.oneoff=False", *labels)
+        return [word for label in labels for word in ("--filter", f"label={label}")]
 
     def _compose(self, arguments: Sequence[str]) -> list[str]:
         return ["docker", "compose", *self._files, *arguments]

@@ -1,7 +1,10 @@
 """What is looked at before anything is built or started. Each check raises StackError."""
 
 import datetime
+import ipaddress
+import re
 import secrets
+import shlex
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +21,10 @@ from .options import PORTS, ROOT, SECRETS, Options, StackError
 
 # Bind mounts, which the services read as a user of their own.
 _READ_BY_SERVICES = ("deploy/redis", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana")
+# Those of nginx' variables that a person may set.
+_NGINX = ("NGINX_LOGIN_RATE", "NGINX_CLIENT_REQUESTS", "NGINX_DENIED_CLIENTS")
+# What COMPOSE_PROFILES is where nothing shall run beside the app; an empty one is as good as unset.
+_NO_PROFILE = "none"
 # What docker-compose.yml decides, whatever the .env file says, which may be a development server's; empty is unset.
 _DECIDED = {
     "APP_ENV": "production",
@@ -38,9 +45,67 @@ def check(options: Options, docker: Docker) -> None:
     _settings(options)
     _callback(options)
     _certificate(options)
+    _webhooks(options)
+    _nginx(options)
+    _published(options)
     _readable()
     docker.check()
+    own(options, docker)
+    _services(options, docker)
     _ports(options, docker.published())
+
+
+def own(options: Options, docker: Docker) -> None:
+    """Another checkout's stack is not ours to replace or to remove. One that has been moved is."""
+    for folder in sorted(docker.folders() - {str(ROOT)}):
+        if (Path(folder) / "docker-compose.yml").is_file():
+            raise StackError(
+                f"The stack {options.project} is that of {folder}: say `make down` there, or give this checkout's a"
+                " name, images and ports of its own with COMPOSE_PROJECT_NAME, TAG, HTTPS_PORT and the others."
+            )
+
+
+def _services(options: Options, docker: Docker) -> None:
+    for variable, given, known in (
+        ("COMPOSE_PROFILES", options.profiles, [*docker.profiles(), _NO_PROFILE]),
+        ("WITHOUT", options.left_out, docker.services("*")),
+    ):
+        for name in given:
+            if name not in known:
+                raise StackError(f"{variable} names {name!r}, which there is not: choose among {', '.join(known)}.")
+
+
+def _nginx(options: Options) -> None:
+    """By the patterns of nginx/start.sh, which would say the same and not start."""
+    script = (ROOT / "nginx" / "start.sh").read_text()
+    shared = dict(re.findall(r"^(\w+)='(.*)'$", script, re.MULTILINE))
+    for line in re.findall(r"^setting (.*)$", script, re.MULTILINE):
+        name, _, pattern, example, *_ = shlex.split(line)
+        if name not in _NGINX:
+            continue
+        for word in options.variables.get(name, "").split():
+            if not re.fullmatch(shared.get(pattern.removeprefix("$"), pattern), word):
+                raise StackError(f"{name}: {word!r} is not right; an example is {example}.")
+
+
+def _published(options: Options) -> None:
+    if address := options.variables.get("PUBLISH_ADDRESS"):
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError:
+            raise StackError(f"PUBLISH_ADDRESS is {address!r}: give an IPv4 address of this machine.") from None
+    if (tag := options.variables.get("TAG")) and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", tag):
+        raise StackError(f"TAG is {tag!r}: give letters, digits, dots and dashes, for example 1.0.0.")
+
+
+def _webhooks(options: Options) -> None:
+    for name in ("ALERTMANAGER_PAGE_FILE", "ALERTMANAGER_TICKET_FILE"):
+        if path := options.path(name):
+            try:
+                path.read_text()
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or "it is not text"
+                raise StackError(f"{name} cannot be read from {path} ({reason}): correct the path.") from None
 
 
 def _secrets(options: Options) -> None:

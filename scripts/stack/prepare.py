@@ -151,7 +151,9 @@ class Preparation:
         with _given_to_services(self._stack / "app") as put:
             for name in CREDENTIALS:
                 put(name.lower(), self._setting(name))
-            put("auth0_secret", self._setting("AUTH0_SECRET") or self._kept("auth0_secret"))
+            # Everybody knows the local provider's passwords: whoever is signed in there is nobody to a tenant.
+            own = "auth0_secret_local" if self._is_local() else "auth0_secret"
+            put("auth0_secret", self._setting("AUTH0_SECRET") or self._kept(own))
             put("redis_url", f"rediss://flask:{password}@redis:6379/0")
             put("redis-ca.pem", redis.path.read_text())
             put("authority.pem", local.path.read_text())
@@ -170,6 +172,9 @@ class Preparation:
         with _given_to_services(self._stack / "alertmanager") as put:
             for name in ("page", "ticket"):
                 put(name, self._file(f"alertmanager_{name}"))
+
+    def _is_local(self) -> bool:
+        return urlsplit(f"//{self._dotenv.get('AUTH0_DOMAIN')}").hostname == "localhost"
 
     def _setting(self, name: str) -> str:
         """What a file that is given holds, else what stands in the .env file."""

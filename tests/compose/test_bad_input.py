@@ -1,5 +1,6 @@
 """What `make up` says to what it cannot use: one sentence with the fix, and nothing is built or started."""
 
+import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -109,9 +110,41 @@ def test_a_secret_in_the_environment(refuse: Refuse, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "ALERTMANAGER_PAGE_FILE",
+            "nowhere",
+            "ALERTMANAGER_PAGE_FILE cannot be read from {root}/nowhere (No such file",
+        ),
+        ("NGINX_LOGIN_RATE", "5/s", "NGINX_LOGIN_RATE: '5/s' is not right; an example is 5r/s."),
+        ("NGINX_DENIED_CLIENTS", "192.0.2.1 x", "NGINX_DENIED_CLIENTS: 'x' is not right; an example is 203.0.113.7 "),
+        ("PUBLISH_ADDRESS", "localhost", "PUBLISH_ADDRESS is 'localhost': give an IPv4 address of this machine."),
+        ("TAG", "not a tag", "TAG is 'not a tag': give letters, digits, dots and dashes"),
+        (
+            "COMPOSE_PROFILES",
+            "idenity",
+            "COMPOSE_PROFILES names 'idenity', which there is not: choose among identity, ",
+        ),
+        ("WITHOUT", "grafana,promtheus", "WITHOUT names 'promtheus', which there is not: choose among "),
+    ],
+)
+def test_a_variable_that_cannot_be_used(refuse: Refuse, checkout: Path, name: str, value: str, words: str) -> None:
+    assert refuse(TENANT, **{name: value}).startswith(words.format(root=checkout))
+
+
 def test_a_file_that_is_not_text(refuse: Refuse, checkout: Path) -> None:
     (checkout / ".env").write_bytes(b"AUTH0_CLIENT_SECRET=\xff\xfe\n")
     assert refuse() == f"{checkout}/.env is not text in UTF-8: save it as that."
+
+
+def test_another_one_of_this_checkout(refuse: Refuse, checkout: Path) -> None:
+    (checkout / ".local").mkdir(exist_ok=True)
+    with (checkout / ".local" / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = refuse(TENANT)
+    assert said == "Another `make up` or `make down` of this checkout runs: wait for its end."
 
 
 def test_a_certificate_that_cannot_be_used(refuse: Refuse, tmp_path: Path) -> None:

@@ -164,9 +164,13 @@ def test_in_development_a_changed_page_is_served_at_once_and_without_the_file_al
     template = own.root / "app" / "pages" / "templates" / "home.html"
     view = own.root / "app" / "pages" / "routes.py"
     before = own.containers()
+    # As after a trial with the local provider.
+    own.compose("up", "--detach", "--no-build", "--no-deps", "identity", COMPOSE_PROFILES="identity")
+    assert own.container("identity") in own.containers()
     shutil.copy(own.root / "compose.override.example.yaml", override)
-    own.up()
+    assert "Removing identity, which is not among the services any more ..." in own.up()
     try:
+        assert own.containers().keys() == before.keys()
         with own.visitor(trusted) as somebody:
             for path, old, new in (
                 (template, "Welcome!", "Changed in the template!"),

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from scripts.certificates import authority
 from tests.compose.stack import SERVICES, WITHOUT_SHELL, Stack, Visitor, wait_until
 from tests.servers.chromium import chromium
+from tests.servers.demo import copy_of_checkout
 
 USERNAME, PASSWORD = "jane@example.com", "correct-horse"
 MIB = 1024 * 1024
@@ -49,6 +50,16 @@ def upstreams(stack: Stack) -> set[str]:
     """Where nginx sends requests."""
     written = stack.docker("exec", stack.container("nginx"), "cat", "/tmp/nginx/site/http.conf")
     return set(re.findall(r"^  server (\S+);$", written, re.MULTILINE))
+
+
+def test_another_checkout_neither_takes_the_stack_over_nor_removes_it(stack: Stack, tmp_path: Path) -> None:
+    before = stack.containers()
+    other = Stack(stack.client, stack.variables, copy_of_checkout(tmp_path / "checkout"))
+    for verb in ("up", "down"):
+        result = other.run(verb)
+        assert result.returncode == 1
+        assert f"The stack {stack.project} is that of {stack.root}: say `make down` there, or " in result.stderr
+    assert stack.containers() == before
 
 
 def test_a_person_signs_in_and_out_in_a_browser(stack: Stack, tmp_path: Path) -> None:

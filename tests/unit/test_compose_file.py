@@ -85,7 +85,6 @@ def test_every_variable_of_the_file_is_documented() -> None:
     own = {
         *("AUTHORITY_CERTIFICATE", "AUTHORITY_KEY", "EGRESS_AUTHORITIES", "PUBLIC_NAME", "PUBLIC_PORT"),
         *(f"{service}_CONFIGURATION" for service in ("REDIS", "PROMETHEUS", "ALERTMANAGER", "BLACKBOX", "GRAFANA")),
-        "COMPOSE_PROJECT_NAME",
     }
     assert {name for name in variables if f"`{name.removesuffix('_FILE')}" not in documents} == own & variables
 

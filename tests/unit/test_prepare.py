@@ -55,3 +55,21 @@ def test_alertmanager_is_given_the_addresses_where_its_configuration_looks_for_t
     read = {config["api_url_file"] for receiver in routing["receivers"] for config in receiver.get("slack_configs", [])}
     assert read == {f"{mounted['target']}/page", f"{mounted['target']}/ticket"}
     assert {"alertmanager_page", "alertmanager_ticket"} <= set(compose["services"]["init"]["secrets"])
+
+
+def test_whoever_is_signed_in_at_the_local_provider_is_nobody_to_a_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody knows its passwords, and sessions are kept when a tenant takes its place."""
+    monkeypatch.setattr(prepare, "USER", os.getegid())
+    for name in ("given", "stack", "stack/app", "stack/authority"):
+        (tmp_path / name).mkdir()
+    redis, local = (authority(tmp_path / name) for name in ("redis", "local"))
+    keys = {}
+    for domain in ("localhost:9443", "acme.eu.auth0.com", "localhost:9444", "example.eu.auth0.com"):
+        (tmp_path / "given" / "dotenv").write_text(f"AUTH0_DOMAIN={domain}\n")
+        prepare.Preparation(tmp_path / "stack", tmp_path / "given", "https://localhost/callback")._app(local, redis, "")
+        keys[domain] = (tmp_path / "stack" / "app" / "auth0_secret").read_text()
+    assert keys["localhost:9443"] == keys["localhost:9444"]
+    assert keys["acme.eu.auth0.com"] == keys["example.eu.auth0.com"]
+    assert keys["localhost:9443"] != keys["acme.eu.auth0.com"]
