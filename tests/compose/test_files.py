@@ -1,5 +1,7 @@
 """The files of what cannot run here, Grafana, and the configuration that a running Prometheus has taken."""
 
+import json
+import subprocess
 from urllib.parse import urlsplit
 
 import pytest
@@ -56,6 +58,14 @@ def test_requests_reach_only_what_can_answer_them() -> None:
     healthy = {"condition": "service_healthy"}
     assert waits["nginx"]["app-1"] == waits["nginx"]["app-2"] == healthy
     assert waits["app-1"]["redis"] == waits["app-2"]["redis"] == healthy
+
+
+def test_without_make_plain_http_is_led_to_the_port_that_is_published(stack: Stack) -> None:
+    environment = {"HTTPS_PORT": "18443", **stack.client.environment}
+    command = ["docker", "compose", "--env-file", "deploy/compose/local.env", "config", "--format", "json"]
+    told = subprocess.run(command, cwd=stack.root, env=environment, capture_output=True, check=True, timeout=60).stdout
+    nginx = json.loads(told)["services"]["nginx"]
+    assert nginx["environment"]["NGINX_PUBLIC_PORT"] == nginx["ports"][0]["published"] == "18443"
 
 
 def test_prometheus_finds_nothing_wrong_with_its_configuration(stack: Stack) -> None:
