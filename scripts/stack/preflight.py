@@ -57,8 +57,9 @@ def check(options: Options, docker: Docker) -> None:
 
 def own(options: Options, docker: Docker) -> None:
     """Another checkout's stack is not ours to replace or to remove. One that has been moved is."""
-    for folder in sorted(docker.folders() - {str(ROOT)}):
-        if (Path(folder) / "docker-compose.yml").is_file():
+    for folder in sorted(docker.folders()):
+        # A plain `docker compose` says it as it was gone to, perhaps by a link.
+        if Path(folder).resolve() != ROOT and (Path(folder) / "docker-compose.yml").is_file():
             raise StackError(
                 f"The stack {options.project} is that of {folder}: say `make down` there, or give this checkout's a"
                 " name, images and ports of its own with COMPOSE_PROJECT_NAME, TAG, HTTPS_PORT and the others."

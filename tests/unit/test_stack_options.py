@@ -1,10 +1,11 @@
-"""What `make up` tells Compose."""
+"""What `make up` tells Compose, and whose a stack is."""
 
 from pathlib import Path
 
 import pytest
 
-from scripts.stack import options
+from scripts.stack import options, preflight
+from scripts.stack.docker import Docker
 
 SETTINGS = """\
 AUTH0_CLIENT_SECRET=abc$behind
@@ -56,3 +57,26 @@ def test_another_configuration_is_another_container(
     if service == "redis":
         monkeypatch.setattr(options, "redis_users", lambda *digests: "others")
         assert chosen.for_compose()["REDIS_CONFIGURATION"] not in found
+
+
+class Started(Docker):
+    """A Docker whose containers are of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folders(self) -> set[str]:
+        """Where they were started."""
+        return {str(self._folder)}
+
+
+def test_a_stack_that_was_started_by_a_link_or_before_the_checkout_was_moved_is_this_ones(
+    chosen: options.Options, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(options.ROOT)
+    (tmp_path / "other").mkdir()
+    for folder in (options.ROOT, tmp_path / "link", tmp_path / "other"):
+        preflight.own(chosen, Started(folder))
+    (tmp_path / "other" / "docker-compose.yml").touch()
+    with pytest.raises(options.StackError, match=f"The stack auth0-flask is that of {tmp_path}/other: "):
+        preflight.own(chosen, Started(tmp_path / "other"))
