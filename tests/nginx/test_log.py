@@ -253,8 +253,8 @@ def lines_of(site: Site, ask: Callable[[], object]) -> list[dict[str, Any]]:
     site.get(f"/after/{number}")
     site.server.line(path=f"/after/{number}")
     lines = site.server.lines
-    before, after = ([line["path"] for line in lines].index(f"/{at}/{number}") for at in ("before", "after"))
-    return lines[before + 1 : after]
+    paths = [line["path"] for line in lines]
+    return lines[paths.index(f"/before/{number}") + 1 : paths.index(f"/after/{number}")]
 
 
 @pytest.mark.parametrize("head", INJECTIONS)

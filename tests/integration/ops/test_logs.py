@@ -60,7 +60,6 @@ def run(ca: CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         secret = let_it_happen(everything)
         metrics = httpx.get(served.server.metrics_url).text
         everything.lose_the_provider()
-        everything.browser().get("/last")
         served.server.stop()
         front.stop()
         for browser in everything.browsers:
@@ -132,12 +131,6 @@ def test_a_request_has_the_same_ids_in_both_logs(run: Run) -> None:
     assert {name: in_app[name] for name in both} == {name: in_nginx[name] for name in both}
     reached = [line for line in run.nginx if line["upstream_status"] in ("200", "302", "303", "403", "404", "500")]
     assert [line for line in reached if line["request_id"] not in in_app] == []
-
-
-def test_the_last_request_before_a_stop_is_in_both_logs(run: Run) -> None:
-    # Lines of requests wait for others to be written with.
-    for lines in (requests(run.app), run.nginx):
-        assert "/last" in {line["path"] for line in lines}
 
 
 def test_a_request_is_one_line(run: Run) -> None:

@@ -8,21 +8,20 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from app.ops.logs import JsonFormatter, LineRecord
 from app.ops.standard_error import StandardError
-
-
-def in_a_loop(test: Callable[["Writings"], Coroutine[Any, Any, None]]) -> Callable[["Writings"], None]:
-    """Run a test's coroutine in a loop of its own."""
-    return lambda log: asyncio.run(test(log))
-
+from tests.unit.server.client import on_a_loop
 
 _made = LineRecord.like("test", "request", ("number", "text"))
+
+
+def numbers(text: bytes) -> list[int | str]:
+    """Those of the lines, `other` for one of no request."""
+    return [json.loads(line).get("number", "other") for line in text.splitlines()]
 
 
 class Writings:
@@ -32,7 +31,6 @@ class Writings:
         self.read_end, self.write_end = os.pipe2(os.O_DIRECT)
         self.handler = StandardError()
         self.handler.setFormatter(JsonFormatter())
-        self.raw: list[bytes] = []
 
     def request(self, number: int, text: str = "") -> None:
         """Log a request's line."""
@@ -42,13 +40,16 @@ class Writings:
         """Log a line of something else."""
         self.handler.handle(logging.makeLogRecord({"name": "test", "msg": "careful", "levelno": logging.WARNING}))
 
-    def so_far(self) -> list[list[int | str]]:
-        """The writings since the last time: of each the numbers of its lines, `other` for one of no request."""
+    def raw(self) -> list[bytes]:
+        """The writings since the last time."""
         writings = []
         while select.select([self.read_end], [], [], 0)[0]:
-            self.raw.append(os.read(self.read_end, 1_000_000))
-            writings.append([json.loads(line).get("number", "other") for line in self.raw[-1].splitlines()])
+            writings.append(os.read(self.read_end, 1_000_000))
         return writings
+
+    def so_far(self) -> list[list[int | str]]:
+        """The same, as numbers."""
+        return [numbers(writing) for writing in self.raw()]
 
     async def next(self) -> list[int | str]:
         """Wait for a writing, while the loop goes on."""
@@ -72,7 +73,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writings]:
         os.close(end)
 
 
-@in_a_loop
+@on_a_loop
 async def test_lines_of_requests_are_written_together_while_the_loop_goes_on(log: Writings) -> None:
     for number in range(5):
         log.request(number)
@@ -84,30 +85,28 @@ async def test_lines_of_requests_are_written_together_while_the_loop_goes_on(log
     assert await log.next() == [5]
 
 
-@in_a_loop
+@on_a_loop
 async def test_no_writing_is_longer_than_a_pipe_takes_in_one_piece(log: Writings) -> None:
     for number in range(40):
         log.request(number, "x" * 200)
     log.handler.flush()
-    writings = log.so_far()
-    assert [number for writing in writings for number in writing] == list(range(40))
-    assert max(map(len, log.raw)) <= select.PIPE_BUF
+    writings = log.raw()
+    assert [number for writing in writings for number in numbers(writing)] == list(range(40))
+    assert max(map(len, writings)) <= select.PIPE_BUF
     assert len(writings) < 10
 
 
-@in_a_loop
+@on_a_loop
 async def test_a_line_that_is_longer_comes_in_its_turn(log: Writings) -> None:
     log.request(0)
     log.request(1, "x" * 2 * select.PIPE_BUF)
     log.request(2)
     log.handler.flush()
-    written = []
-    while select.select([log.read_end], [], [], 0)[0]:
-        written.append(os.read(log.read_end, 1_000_000))
-    assert [json.loads(line)["number"] for line in b"".join(written).splitlines()] == [0, 1, 2]
+    # The pipe keeps apart what does not fit into one piece of it.
+    assert numbers(b"".join(log.raw())) == [0, 1, 2]
 
 
-@in_a_loop
+@on_a_loop
 async def test_any_other_line_is_written_at_once_after_those_that_wait(log: Writings) -> None:
     log.request(0)
     log.request(1)
@@ -120,7 +119,7 @@ def test_without_a_loop_a_line_is_written_at_once(log: Writings) -> None:
     assert log.so_far() == [[0]]
 
 
-@in_a_loop
+@on_a_loop
 async def test_a_line_from_a_thread_is_written_at_once_after_those_that_wait(log: Writings) -> None:
     log.request(0)
     thread = threading.Thread(target=log.request, args=(1,))
@@ -141,19 +140,16 @@ def test_lines_wait_no_longer_in_a_second_loop(log: Writings) -> None:
     asyncio.run(second())
 
 
-@in_a_loop
+@on_a_loop
 async def test_nobody_is_disturbed_when_nothing_can_be_written(log: Writings) -> None:
     os.set_blocking(log.write_end, False)
     while select.select([], [log.write_end], [], 0)[1]:
         os.write(log.write_end, b"x" * select.PIPE_BUF)
-    disturbed: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: disturbed.append(context))
     over = asyncio.Event()
     log.request(0)
-    # After the log's own timer.
+    # After the log's own timer. What it raised there would fail the test (`on_a_loop`).
     asyncio.get_running_loop().call_later(0.2, over.set)
     await over.wait()
-    assert disturbed == []
 
 
 def test_lines_that_wait_are_written_when_the_process_ends() -> None:
