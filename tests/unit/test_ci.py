@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 FAKE_MAKE = """#!/bin/sh
 test -t 0 || read -r line && exit 3
 echo "running $1"
-[ "$1" != "$FAILS" ]
+[ "$1" != "$FAILS" ] || { seq 100; echo "the reason" >&2; exit 1; }
 """
 
 
@@ -19,20 +20,29 @@ PARTS = ["lint", "test", "test-compose", "test-cluster"]
 
 
 @pytest.mark.parametrize("fails", [None, *PARTS])
-def test_every_part_runs_and_is_timed_and_one_that_fails_fails_all(tmp_path: Path, fails: str | None) -> None:
+def test_every_part_runs_and_is_timed_and_the_end_of_one_that_fails_is_shown_last(
+    tmp_path: Path, fails: str | None
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    script = shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci")
     make = tmp_path / "make"
     make.write_text(FAKE_MAKE)
     make.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "FAILS": fails or "nothing"}
     result = subprocess.run(
-        [ROOT / ".ci" / "run"], env=environment, input="y\n", capture_output=True, text=True, check=False, timeout=60
+        [script], env=environment, input="y\n", capture_output=True, text=True, check=False, timeout=60
     )
     assert result.returncode == (fails is not None)
-    lines = result.stdout.splitlines()
-    assert [line for line in lines if line.startswith("running")] == [f"running {part}" for part in PARTS]
-    for part, line in zip(PARTS, lines[-len(PARTS) :], strict=True):
+    *lines, last = result.stdout.split("\n\n")
+    for part, line in zip(PARTS, last.splitlines(), strict=True):
         assert re.fullmatch(rf"make {part} +{'FAILED' if part == fails else 'passed'} in \d+ s", line)
+    numbers = [str(number) for number in range(1, 101)]
+    printed = {part: [f"running {part}", *((*numbers, "the reason") if part == fails else ())] for part in PARTS}
+    expected = [f"== make {part}\n" + "\n".join(printed[part]) for part in PARTS]
+    if fails:
+        expected.append(f"== The end of make {fails}\n" + "\n".join(printed[fails][-60:]))
+    assert "\n\n".join(lines).lstrip("\n").split("\n\n") == expected
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
