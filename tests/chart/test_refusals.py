@@ -77,8 +77,8 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     (GATEWAY, "expose.gateway.parentRefs", [], "expose.gateway.parentRefs is missing"),
     (GATEWAY, "networkPolicy.clients", [], "networkPolicy.clients is missing: with expose.type HTTPRoute"),
     (INGRESS, "expose.ingress.tlsSecret", "", "expose.ingress.tlsSecret is missing"),
-    ({}, "shutdown.graceSeconds", 60, "take up to 78: write 78 or more"),
-    ({}, "shutdown.terminationGracePeriodSeconds", 42, "take up to 43: write 43 or more"),
+    ({}, "shutdown.graceSeconds", 60, "take up to 85: write 85 or more"),
+    ({}, "shutdown.terminationGracePeriodSeconds", 49, "take up to 50: write 50 or more"),
     ({"autoscaling": {"enabled": True}}, "autoscaling.minReplicas", 11, "minReplicas is above"),
     (
         {"autoscaling": {"enabled": True}},

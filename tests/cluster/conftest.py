@@ -218,8 +218,8 @@ def people(identity: Release, images: Images, certificates: CA) -> Cluster:
     volume = {"name": "people", "configMap": {"name": "people"}}
     idle = ("python", "-c", "import signal; signal.pause()")
     visitors = pod(PEOPLE, "visitors", images, *idle, volumes=[volume], cpu="250m")
-    # Everybody here has one address. With more ports, none comes again while the kernel still remembers its last use.
-    visitors["spec"]["securityContext"]["sysctls"] = [{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}]
+    # The other ports are for those who choose theirs.
+    visitors["spec"]["securityContext"]["sysctls"] = [{"name": "net.ipv4.ip_local_port_range", "value": "60000 65535"}]
     kubernetes.apply(
         config_map(PEOPLE, "people", files),
         visitors,

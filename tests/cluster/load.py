@@ -20,7 +20,7 @@ class Load:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self._state: dict[str, Any] = {"answered": 0, "logins": 0, "failures": {}, "ended": False}
+        self._state: dict[str, Any] = {"answered": 0, "logins": 0, "returned": 0, "failures": {}, "ended": False}
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
@@ -38,6 +38,11 @@ class Load:
     def logins(self) -> int:
         """People who have signed in, seen their page and signed out meanwhile."""
         return int(self._state["logins"])
+
+    @property
+    def returned(self) -> int:
+        """Answers to people who came from a port whose connection a pod had reset 9 s before."""
+        return int(self._state["returned"])
 
     @property
     def failures(self) -> dict[str, int]:
@@ -92,4 +97,7 @@ def load(cluster: Cluster, namespace: str, origin: str, issuer: str, *, requests
         finally:
             running.stop()
     assert running._state["ended"], "the people in the pod did not come to an end"
-    print(f"{running.answered} answered, {running.logins} signed in, failures: {running.failures}")
+    print(
+        f"{running.answered} answered, {running.logins} signed in, {running.returned} returned,"
+        f" failures: {running.failures}"
+    )

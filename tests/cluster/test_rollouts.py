@@ -41,6 +41,7 @@ def test_an_upgrade_to_another_image_and_its_rollback_lose_no_request(
     assert not before & set(app.names())
     assert running.failures == {}
     assert running.logins > 0
+    assert running.returned > 0
     with visitors() as running:
         app.helm("rollback", app.name, "--wait", "--timeout=180s")
         app.settle()
