@@ -272,7 +272,7 @@ for process in processes:
     print(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")))
 """
     for replica in ("app-1", "app-2"):
-        kibibytes = [int(line) for line in stack.docker("exec", stack.container(replica), "python", "-c", script).split()]
-        assert len(kibibytes) == 3
-        used = sum(kibibytes) * 1024
+        each = stack.docker("exec", stack.container(replica), "python", "-c", script).split()
+        assert len(each) == 3
+        used = sum(map(int, each)) * 1024
         assert used < APP_MEMORY, f"{replica}: {used / MIB:.0f} MiB"
