@@ -8,7 +8,6 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -169,8 +168,8 @@ async def end_one(label: str, name: str, *, cause: str = "other") -> bool:
 async def listed(label: str) -> list[Listed]:
     """The sessions under *label* that have not ended, the newest at the end."""
     found = _index()
-    current = sid_digest()
-    return [] if found is None else [replace(one, current=one.name == current) for one in await found.listed(label)]
+    current = sid_digest() if _session().stored else ""
+    return [] if found is None else await found.listed(label, current)
 
 
 def on_conflict(app: Flask, key: str, resolve: Resolve) -> None:

@@ -56,6 +56,16 @@ redis.call('SET', KEYS[1], ended, 'EX', ARGV[2])
 return redis.call('ZRANGE', KEYS[2], 0, -1)
 """
 
+# KEYS: a label's sessions, their notes. ARGV: now. Name after name of those that have not ended, each with its note.
+_LISTED = """
+local found = {}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')) do
+  found[#found + 1] = name
+  found[#found + 1] = redis.call('HMGET', KEYS[2], name)[1]
+end
+return found
+"""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -115,22 +125,23 @@ class Index:
             name, ended = successor, True
         return ended
 
-    async def listed(self, label: str) -> list[Listed]:
-        """The live sessions under *label*, the one that ends last at the end."""
-        found: dict[str, Listed] = {}
-        for digest in self._digests(label):
-            _ended, sessions, notes = _keys(digest)
-            names = await self._store.execute("ZRANGEBYSCORE", sessions, int(time.time()), "+inf")
-            if names:
-                sealed, *live = await asyncio.gather(
-                    self._store.execute("HMGET", notes, *names),
-                    *(self._entries.lives(name.decode()) for name in names),
-                )
-                for raw, note, lives in zip(names, sealed, live, strict=True):
-                    name = raw.decode()
-                    if lives:
-                        found[name] = Listed(name, self._opened(label, name, note))
-        return list(found.values())
+    async def listed(self, label: str, current: str) -> list[Listed]:
+        """The live sessions under *label*, the one that ends last at the end; the *current* one, if any, lives."""
+        now = int(time.time())
+        keys = [_keys(digest)[1:] for digest in self._digests(label)]
+        answers = await asyncio.gather(*(self._store.execute("EVAL", _LISTED, 2, *pair, now) for pair in keys))
+        notes = {
+            name.decode(): note for answer in answers for name, note in zip(answer[::2], answer[1::2], strict=True)
+        }
+        # Who is alone, as most are, has an answer after one round trip.
+        others = [name for name in notes if name != current]
+        live = await asyncio.gather(*map(self._entries.lives, others))
+        ended = {name for name, lives in zip(others, live, strict=True) if not lives}
+        return [
+            Listed(name, self._opened(label, name, note), name == current)
+            for name, note in notes.items()
+            if name not in ended
+        ]
 
     async def _end(self, name: str) -> bool:
         # One that was ended by another of its labels still stands under this one, and is counted no second time.

@@ -285,7 +285,7 @@ class Interleavings:
                 if self.values[sid] not in self.seen_under_labels:
                     self.seen_under_labels.add(self.values[sid])
                     for label in life.labels:
-                        listed = self.run(self.index.listed(label))
+                        listed = self.run(self.index.listed(label, current=""))
                         assert name_of(sid) in [one.name for one in listed]
                         assert all(one.note == {"browser": life.user} for one in listed)
 

@@ -232,15 +232,40 @@ def test_a_thing_happens_once_in_its_time(app: LoopFlask, redis: RedisServer) ->
         assert 30 < redis.client.ttl(key) <= 60  # type: ignore[operator]
 
 
-def test_ending_a_label_costs_the_same_whatever_else_there_is(app: LoopFlask, redis: RedisServer) -> None:
-    signed_in(app)
+def calls_of(redis: RedisServer, client: FlaskClient, path: str) -> dict[str, int]:
+    """How often each command ran in Redis for a request that names JANE, those of scripts too."""
     redis.client.config_resetstat()
-    post(stranger(app), "/end", JANE)
+    post(client, path, JANE)
     stats: dict[str, Any] = redis.client.info("commandstats")  # type: ignore[assignment]
     calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
-    # What the script calls is counted too. Neither `SCAN` nor `KEYS`.
+    return {name: count for name, count in calls.items() if name not in ("info", "config|resetstat")}
+
+
+def test_ending_a_label_costs_the_same_whatever_else_there_is(app: LoopFlask, redis: RedisServer) -> None:
+    signed_in(app)
+    # Neither `SCAN` nor `KEYS`.
     wanted = {"eval": 2, "get": 2, "set": 2, "getrange": 1, "zrange": 1, "zrem": 1, "hdel": 1}
-    assert {name: count for name, count in calls.items() if name not in ("info", "config|resetstat")} == wanted
+    assert calls_of(redis, stranger(app), "/end") == wanted
+
+
+def test_a_list_of_the_current_session_alone_takes_one_command(app: LoopFlask, redis: RedisServer) -> None:
+    client = signed_in(app)
+    assert calls_of(redis, client, "/listed") == {"mget": 1, "eval": 1, "zrangebyscore": 1, "hmget": 1}
+    signed_in(app)
+    assert calls_of(redis, client, "/listed") == {"mget": 1, "eval": 1, "zrangebyscore": 1, "hmget": 2, "getrange": 1}
+
+
+@pytest.mark.parametrize("why", ["ended", "over"])
+def test_what_no_longer_lives_is_not_listed(app: LoopFlask, redis: RedisServer, why: str) -> None:
+    """It stands under the label for a moment more."""
+    first, second = signed_in(app), signed_in(app)
+    [name] = [one["name"] for one in post(first, "/listed", JANE) if one["current"]]
+    if why == "ended":
+        redis.client.set(key_of(name), b"\0" + bytes(16))
+    else:
+        redis.client.delete(key_of(name))
+    assert [one["current"] for one in post(second, "/listed", JANE)] == [True]
+    assert [one["current"] for one in post(first, "/listed", JANE)] == [False], "whose cookie leads nowhere now"
 
 
 def test_in_cookies_labels_do_nothing_and_nothing_is_found(variables: dict[str, str]) -> None:
