@@ -59,6 +59,7 @@ if [ -e /proc/net/if_inet6 ]; then every='0.0.0.0 [::]'; else every=0.0.0.0; fi
 
 setting NGINX_UPSTREAM 127.0.0.1:8000 "unix:$path|($address|$name([._]$name)*):$port" 'unix:/run/app/app.sock or app:8000' 32
 setting NGINX_SERVER_NAMES localhost "(\*\.)?$name(\.$name)*" app.example.com 100
+setting NGINX_REDIRECTED_NAMES '' "(\*\.)?$name(\.$name)*" www.example.com 100
 setting NGINX_CERTIFICATE /run/secrets/tls/tls.crt "$path" /run/secrets/tls/tls.crt 2
 setting NGINX_CERTIFICATE_KEY /run/secrets/tls/tls.key "$path" /run/secrets/tls/tls.key 2
 setting NGINX_LISTEN "$every" "$address" '127.0.0.1 [::1]' 8
@@ -77,6 +78,20 @@ setting NGINX_CLIENT_REQUESTS 128 '[1-9][0-9]{0,4}' 128
 setting NGINX_LOGIN_RATE 5r/s '[1-9][0-9]*r/[sm]' 5r/s
 setting NGINX_DENIED_CLIENTS '' "$network" '203.0.113.7 2001:db8::/32' 256
 setting NGINX_RELOAD_SECONDS 0 '0|[1-9][0-9]{0,4}' 30
+
+# As nginx compares them; `own` is where the others lead.
+served=$(printf '%s\n' $NGINX_SERVER_NAMES | tr '[:upper:]' '[:lower:]' | sort -u)
+redirected=$(printf '%s\n' $NGINX_REDIRECTED_NAMES | tr '[:upper:]' '[:lower:]' | sort -u)
+own=
+for word in $NGINX_SERVER_NAMES; do
+	own=${own:-$word}
+done
+case $own in
+\**) [ -z "$redirected" ] || problem "NGINX_SERVER_NAMES begins with '$own', and NGINX_REDIRECTED_NAMES cannot lead there; an example is app.example.com" ;;
+esac
+for word in $redirected; do
+	! printf '%s\n' $served | grep -Fqx -e "$word" || problem "NGINX_REDIRECTED_NAMES: '$word' is in NGINX_SERVER_NAMES too; an example is www.example.com"
+done
 
 if [ "$NGINX_PROXY_PROTOCOL" = on ] && [ -z "$NGINX_TRUSTED_PROXIES" ]; then
 	problem 'NGINX_PROXY_PROTOCOL is on: NGINX_TRUSTED_PROXIES must say whose word counts; an example is 10.0.0.0/8'
@@ -110,8 +125,8 @@ else
 fi
 groups=X25519:prime256v1:secp384r1
 [ "${openssl:-0}" -lt 3005000 ] || groups=X25519MLKEM768:$groups
-authority='$host'
-[ "$NGINX_PUBLIC_PORT" = 443 ] || authority=$authority:$NGINX_PUBLIC_PORT
+shown=
+[ "$NGINX_PUBLIC_PORT" = 443 ] || shown=:$NGINX_PUBLIC_PORT
 
 {
 	echo '# Written by start.sh from the environment.'
@@ -139,7 +154,11 @@ authority='$host'
 	echo 'real_ip_recursive on;'
 
 	echo "map \$host \$public_port { default $NGINX_PUBLIC_PORT; }"
-	echo "map \$host \$public_authority { default $authority; }"
+	# A name that is written counts before one that a * stands for.
+	printf 'map $host $redirected {\n  hostnames;\n  default "";\n'
+	[ -z "$redirected" ] || { printf '  %s "";\n' $served && printf '  %s yes;\n' $redirected; }
+	echo '}'
+	echo "map \$redirected \$public_authority { default \$host$shown; yes $own$shown; }"
 
 	echo "client_max_body_size $NGINX_MAX_BODY_BYTES;"
 	for directive in client_header_timeout client_body_timeout send_timeout keepalive_timeout; do
@@ -150,6 +169,7 @@ authority='$host'
 	done
 	echo 'limit_conn_zone $client_network zone=clients:10m;'
 	echo "limit_req_zone \$client_network zone=logins:10m rate=$NGINX_LOGIN_RATE;"
+	[ -z "$redirected" ] || echo 'include snippets/redirected.conf;'
 } >"$run/site/http.conf"
 {
 	printf "listen %s:$NGINX_HTTP_PORT default_server$protocol;\n" $NGINX_LISTEN
@@ -167,6 +187,9 @@ printf "listen %s:$NGINX_HTTPS_PORT $tls$protocol;\n" $NGINX_LISTEN >"$run/site/
 	echo "limit_conn clients $NGINX_CLIENT_REQUESTS;"
 	[ -z "$NGINX_DENIED_CLIENTS" ] || printf 'deny %s;\n' $NGINX_DENIED_CLIENTS
 } >"$run/site/server.conf"
+{
+	[ -z "$redirected" ] || printf 'server_name %s;\n' $redirected
+} >"$run/site/redirected.conf"
 
 if [ "$NGINX_RELOAD_SECONDS" -ne 0 ] && [ $# -eq 0 ]; then
 	rm -f "$run/nginx.pid"

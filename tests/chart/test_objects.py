@@ -16,7 +16,7 @@ from scripts import chart_docs
 from scripts.chart_tools import BIN
 from scripts.stack.prepare import EXPORTER_COMMANDS
 from tests.chart.conftest import CHART, ROOT, VALUES, merged, render, situation, template
-from tests.chart.test_values import EMBEDDED, GATEWAY, INGRESS
+from tests.chart.test_values import CERTIFIED, EMBEDDED, GATEWAY, INGRESS
 
 NAMES = Path(__file__).with_name("names.json")
 
@@ -68,6 +68,21 @@ def test_a_tls_route_is_of_the_version_that_the_cluster_has() -> None:
     assert render(route)["TLSRoute"]["apiVersion"] == "gateway.networking.k8s.io/v1"
     old = render(route, "--api-versions", "gateway.networking.k8s.io/v1alpha2/TLSRoute")
     assert old["TLSRoute"]["apiVersion"] == "gateway.networking.k8s.io/v1alpha2"
+
+
+def test_names_that_lead_to_the_host_are_in_whatever_leads_to_the_pods() -> None:
+    extra = {"nginx": {"extraServerNames": ["www.example.com", "*.old.example.com"]}}
+    names = ["app.example.com", "www.example.com", "*.old.example.com"]
+    for type_, passed in (("HTTPRoute", {}), ("TLSRoute", {"trustedProxies": []})):
+        route = render(merged(merged(GATEWAY, extra), {"expose": {"type": type_, **passed}}))
+        assert route[type_]["spec"]["hostnames"] == names
+    # A gateway asks nginx for the one.
+    assert render(merged(GATEWAY, extra))["BackendTLSPolicy"]["spec"]["validation"]["hostname"] == "app.example.com"
+    ingress = render(merged(INGRESS, extra))["Ingress"]["spec"]
+    assert [rule["host"] for rule in ingress["rules"]] == names
+    assert ingress["tls"] == [{"hosts": names, "secretName": "public"}]
+    assert all(rule["http"] == ingress["rules"][0]["http"] for rule in ingress["rules"])
+    assert render(merged(CERTIFIED, extra))["Certificate/tls"]["spec"]["dnsNames"] == names
 
 
 def test_an_ingress_speaks_tls_to_nginx_with_its_name() -> None:

@@ -129,7 +129,10 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
         "extraEnv has A, which is set already",
     ),
+    ({}, "nginx.extraServerNames", ["app.example.com"], "nginx.extraServerNames has app.example.com, which is host"),
+    ({}, "nginx.extraServerNames", ["10.1.2.3"], "nginx.extraServerNames has 10.1.2.3, which is an address"),
     # The schema's.
+    ({}, "nginx.extraServerNames", ["a.example.com", "a.example.com"], "items at 0 and 1 are equal"),
     ({}, "no.such.value", 1, "at '': additional properties 'no' not allowed"),
     ({}, "auth0.clientSecret", "x", "at '/auth0': additional properties 'clientSecret' not allowed"),
     ({}, "settings.LOG_LEVLE", "x", "at '/settings': additional properties 'LOG_LEVLE' not allowed"),

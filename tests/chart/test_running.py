@@ -28,7 +28,11 @@ from tests.servers.nginx import Nginx, free_ports, nginx, wait_until
 HOST = "app.example.com"
 # The sessions' secret and the certificate are the chart's own.
 TRIAL = merged(
-    merged(CREATED, {"auth0": {"createSecret": {"secret": ""}}}), {"tls": {"mode": "selfSigned", "existingSecret": ""}}
+    merged(CREATED, {"auth0": {"createSecret": {"secret": ""}}}),
+    {
+        "tls": {"mode": "selfSigned", "existingSecret": ""},
+        "nginx": {"extraServerNames": ["www.example.com", "*.old.example.com"]},
+    },
 )
 
 
@@ -54,12 +58,12 @@ class Pod:
         self.nginx = server
 
     @contextmanager
-    def connect(self) -> Iterator[http.client.HTTPSConnection]:
+    def connect(self, host: str = HOST) -> Iterator[http.client.HTTPSConnection]:
         """A connection as a browser's, which trusts the chart's own authority."""
         context = ssl.create_default_context(cafile=self.folder / "tls" / "ca.crt")
-        client = http.client.HTTPSConnection(HOST, context=context, timeout=30)
+        client = http.client.HTTPSConnection(host, context=context, timeout=30)
         plain = socket.create_connection(("127.0.0.1", self.nginx.https_port), 30)
-        client.sock = tls = context.wrap_socket(plain, server_hostname=HOST)
+        client.sock = tls = context.wrap_socket(plain, server_hostname=host)
         try:
             yield client
         finally:
@@ -107,11 +111,13 @@ def _mount(config: Manifest, volumes: list[dict[str, Any]], folder: Path) -> Non
     (folder / "start.sh").chmod(0o755)
 
 
-def helm_test(pod: Pod, host: str = HOST) -> "subprocess.CompletedProcess[str]":
+def helm_test(pod: Pod, host: str = HOST, **changes: str) -> "subprocess.CompletedProcess[str]":
     """What the pod of `helm test` runs."""
     (container,) = pod.objects["Pod/test"]["spec"]["containers"]
     *_, program = container["command"]
-    environment = {"SERVICE": "127.0.0.1", "PORT": str(pod.nginx.https_port), "HOST": host, "PROXY_PROTOCOL": "false"}
+    given = variables(container)
+    assert given["HOST"] == HOST
+    environment = given | {"SERVICE": "127.0.0.1", "PORT": str(pod.nginx.https_port), "HOST": host} | changes
     return subprocess.run(
         [sys.executable, "-c", program.replace("/run/secrets", str(pod.folder))],
         env=environment,
@@ -133,6 +139,37 @@ def test_the_pod_answers_and_helm_test_says_so(tmp_path: Path) -> None:
         assert helm_test(pod, "other.example.com").returncode == 1
         (tmp_path / "tls" / "tls.crt").write_text((tmp_path / "tls" / "ca.crt").read_text())
         assert "another one than the Secret's" in helm_test(pod).stderr
+
+
+def test_a_further_name_leads_to_the_apps_own(tmp_path: Path) -> None:
+    with running(tmp_path) as pod:
+        for name in ("www.example.com", "any.old.example.com"):
+            with pod.connect(name) as client:
+                client.request("GET", "/callback?code=a%2Fb&state=c")
+                answer = client.getresponse()
+                answer.read()
+                # With the port of the public address, whatever this one is.
+                assert (answer.status, answer.headers["Location"]) == (
+                    308,
+                    f"https://{HOST}/callback?code=a%2Fb&state=c",
+                )
+        result = helm_test(pod)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "ok: www.example.com leads to https://app.example.com/login?a=b" in result.stdout
+        assert "ok: any.old.example.com leads to" in result.stdout
+        # One that serves its pages itself, as before, and one that the certificate is not for.
+        assert f"WRONG: {HOST} leads to" in helm_test(pod, REDIRECTED=HOST).stdout
+        assert helm_test(pod, REDIRECTED="other.example.com").returncode == 1
+
+
+def test_a_certificate_for_another_name_is_noticed(tmp_path: Path) -> None:
+    with running(tmp_path) as pod:
+        pod.nginx.stop()
+        pod.nginx.variables["NGINX_SERVER_NAMES"] = "other.example.com"
+        pod.nginx.start()
+        result = helm_test(pod, "other.example.com")
+        assert result.returncode == 1
+        assert "The certificate is not right for other.example.com" in result.stderr
 
 
 def test_a_connection_that_is_kept_loses_no_request_when_the_pod_stops(tmp_path: Path) -> None:

@@ -86,7 +86,12 @@ def run_site(ca: CA, pair: Pair) -> RunSite:
 @pytest.fixture(scope="session")
 def _shared_site(run_site: RunSite) -> Iterator[Site]:
     # A rate that no test of something else reaches.
-    with run_site(unix=True, NGINX_LOGIN_RATE="1000r/s", NGINX_SERVER_NAMES="localhost app.test *.app.test") as site:
+    with run_site(
+        unix=True,
+        NGINX_LOGIN_RATE="1000r/s",
+        NGINX_SERVER_NAMES="localhost app.test *.app.test",
+        NGINX_REDIRECTED_NAMES="www.redirected.test",
+    ) as site:
         yield site
 
 

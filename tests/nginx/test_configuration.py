@@ -49,6 +49,8 @@ def test_gixy_reads_every_file(site: Site) -> None:
 WRONG = {
     "NGINX_UPSTREAM": ["app", "http://app:8000", "unix:app.sock", "app:8000;", "unix:/a b", ""],
     "NGINX_SERVER_NAMES": ["https://app.test", "app.test;", "app_test", "-x", "a.*", "*", "", "~^(?<x>.+)$"],
+    # The default of the others is localhost.
+    "NGINX_REDIRECTED_NAMES": ["https://app.test", "app_test", "*", "www.app.test localhost", "LocalHost"],
     "NGINX_CERTIFICATE": ["tls.crt", "/a;b", "/a /b /c"],
     "NGINX_CERTIFICATE_KEY": ["tls.key", "$var"],
     "NGINX_LISTEN": ["localhost", "::1", "0.0.0.0:80", "0.0.0.0;"],
@@ -83,6 +85,13 @@ def test_all_problems_are_named_at_once(pair: Pair) -> None:
         assert server.run().wait(30) == 1
         found = re.findall(r"(?m)^  (NGINX_[A-Z_]+)", server.errors)
         assert set(found) == {"NGINX_UPSTREAM", *wrong}
+
+
+def test_a_name_for_all_below_leads_nobody(pair: Pair) -> None:
+    names = {"NGINX_SERVER_NAMES": "*.app.test", "NGINX_REDIRECTED_NAMES": "app.test"}
+    with nginx(pair, upstream="127.0.0.1:8000", variables=names, start=False) as server:
+        assert server.run().wait(30) == 1
+        assert "begins with '*.app.test', and NGINX_REDIRECTED_NAMES cannot lead there" in server.errors
 
 
 def test_a_missing_nginx_is_named(pair: Pair) -> None:

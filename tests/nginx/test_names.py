@@ -39,6 +39,46 @@ def test_plain_http_on_the_tls_port_is_redirected(site: Site) -> None:
     assert (response.status, response.value("Location")) == (308, f"{site.server.origin}/a?b=c")
 
 
+def test_a_redirected_name_leads_to_the_same_page_under_the_apps_own(run_site: RunSite) -> None:
+    names = {"NGINX_SERVER_NAMES": "app.test", "NGINX_REDIRECTED_NAMES": "WWW.app.test"}
+    with run_site(NGINX_PUBLIC_PORT="443", **names) as site:
+        for target in ("/", "/callback?code=a%2Fb&state=c+d", "/a//b/%2e%2e/c?", "/metrics", "/login"):
+            for method in ("GET", "POST"):
+                response = site.get(target, host="www.app.test", method=method)
+                assert (response.status, response.value("Location")) == (308, f"https://app.test{target}")
+                with site.plain() as client:
+                    # At once, not by way of itself.
+                    assert client.get(target, host="www.app.test").value("Location") == f"https://app.test{target}"
+        with connect(site.server.https_port) as client:
+            assert client.get("/a", host="www.app.test").value("Location") == "https://app.test/a"
+        assert site.upstream.requests == []
+        assert site.get("/", host="app.test").status == 200
+        with site.tls("app.test") as client:
+            assert client.get("/", host="other.app.test").status == 421
+
+
+def test_what_is_served_is_not_redirected_by_a_name_for_all_below(run_site: RunSite) -> None:
+    names = {"NGINX_SERVER_NAMES": "app.test www.app.test", "NGINX_REDIRECTED_NAMES": "*.app.test localhost"}
+    with run_site(**names) as site, site.tls("app.test") as client:
+        for host in ("app.test", "www.app.test"):
+            assert client.get("/", host=host).status == 200
+            assert site.upstream.requests[-1].values("Host") == [f"{host}:{site.server.https_port}"]
+        for host in ("old.app.test", "a.b.app.test", "localhost"):
+            response = client.get("/", host=host)
+            assert response.value("Location") == f"https://app.test:{site.server.https_port}/"
+
+
+def test_a_redirected_name_says_nothing_of_the_names_below_it(run_site: RunSite) -> None:
+    """It may be a whole company's, whose other servers know nothing of this one."""
+    names = {"NGINX_SERVER_NAMES": "www.app.test", "NGINX_REDIRECTED_NAMES": "app.test localhost"}
+    with run_site(**names) as site:
+        assert site.get("/", host="app.test").values("Strict-Transport-Security") == ["max-age=63072000"]
+        assert site.get("/", host="localhost").values("Strict-Transport-Security") == []
+        assert site.get("/", host="www.app.test").value("Strict-Transport-Security") == (
+            "max-age=63072000; includeSubDomains"
+        )
+
+
 HOSTS = ["evil.test", "localhost.evil.test", "127.0.0.1", "[::1]", "evil.test:443", "app.testx", "", "_"]
 
 

@@ -73,6 +73,7 @@ def _version(request: pytest.FixtureRequest, run_site: RunSite) -> Iterator[Vers
             NGINX_BINARY=str(programs / "nginx"),
             NGINX_LOGIN_RATE="1000r/s",
             NGINX_SERVER_NAMES="localhost app.test *.app.test",
+            NGINX_REDIRECTED_NAMES="www.redirected.test",
         ) as site:
             yield Version(programs, site)
 

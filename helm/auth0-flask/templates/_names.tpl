@@ -60,7 +60,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* What nginx answers for, as an array. */}}
+{{/* What leads here, the app's own name first, as an array: what certificate, Ingress and routes are for. */}}
 {{- define "auth0-flask.names" -}}
 {{- prepend (default list .Values.nginx.extraServerNames) .Values.host | toYaml -}}
 {{- end -}}

@@ -105,7 +105,7 @@ becomes 1, so the one that there is stays, unless Helm applies on the server, wh
 {{- $timeout := dig "SERVER_REQUEST_TIMEOUT_SECONDS" 30 (default dict $v.settings) | float64 | ceil | int -}}
 {{- $variables := dict
   "NGINX_UPSTREAM" "unix:/run/app/app.sock"
-  "NGINX_SERVER_NAMES" (include "auth0-flask.names" . | fromYamlArray | join " ")
+  "NGINX_SERVER_NAMES" $v.host
   "NGINX_CERTIFICATE" "/run/secrets/tls/tls.crt"
   "NGINX_CERTIFICATE_KEY" "/run/secrets/tls/tls.key"
   "NGINX_PUBLIC_PORT" (include "auth0-flask.publicPort" .)
@@ -116,6 +116,7 @@ becomes 1, so the one that there is stays, unless Helm applies on the server, wh
   "NGINX_LOGIN_RATE" $v.nginx.loginRate
   "NGINX_UPSTREAM_TIMEOUT_SECONDS" (add $timeout 5)
 -}}
+{{- if $v.nginx.extraServerNames -}}{{- $_ := set $variables "NGINX_REDIRECTED_NAMES" (join " " $v.nginx.extraServerNames) -}}{{- end -}}
 {{- if $v.expose.trustedProxies -}}{{- $_ := set $variables "NGINX_TRUSTED_PROXIES" (join " " $v.expose.trustedProxies) -}}{{- end -}}
 {{- if $v.nginx.deniedClients -}}{{- $_ := set $variables "NGINX_DENIED_CLIENTS" (join " " $v.nginx.deniedClients) -}}{{- end -}}
 {{- if $v.expose.proxyProtocol -}}{{- $_ := set $variables "NGINX_PROXY_PROTOCOL" "on" -}}{{- end -}}

@@ -11,6 +11,13 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- if regexMatch "(^|[.])[0-9]+$" $v.host -}}
 {{- $no = append $no (printf "host is %s, which is an address: browsers say the name of a site before its certificate is shown, so write a name" $v.host) -}}
 {{- end -}}
+{{- range default list $v.nginx.extraServerNames -}}
+{{- if eq . $v.host -}}
+{{- $no = append $no (printf "nginx.extraServerNames has %s, which is host: write names that lead there, or none" .) -}}
+{{- else if regexMatch "(^|[.])[0-9]+$" . -}}
+{{- $no = append $no (printf "nginx.extraServerNames has %s, which is an address: write a name" .) -}}
+{{- end -}}
+{{- end -}}
 {{- range $where, $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels -}}
 {{- range $label, $_ := $labels -}}
 {{- if or (regexMatch "^app[.]kubernetes[.]io/(name|instance|component|version|part-of|managed-by)$" $label) (eq $label "helm.sh/chart") -}}
