@@ -198,7 +198,8 @@ def test_the_status_is_on_a_unix_socket_too_where_that_is_wanted_also_after_a_ng
             client.connect(str(path))
             client.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             with client.makefile("rb") as answer:
-                assert b"Active connections: 1" in answer.read()
+                # Beside it perhaps that of the start, which nginx has not seen the end of.
+                assert re.search(rb"Active connections: [12] ", answer.read())
         # A test of the configuration beside it takes nothing away.
         assert server.run("-t").wait(30) == 0
         assert path.exists()
