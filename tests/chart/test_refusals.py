@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import Refused, merged, template, values_of
-from tests.chart.test_values import CERTIFIED, CREATED, EMBEDDED, GATEWAY, INGRESS, LOAD_BALANCER, REDIS, STORED
+from tests.chart.test_values import (
+    CERTIFIED,
+    CREATED,
+    EMBEDDED,
+    GATEWAY,
+    INGRESS,
+    LOAD_BALANCER,
+    MONITORED,
+    REDIS,
+    STORED,
+    TRACED,
+)
 
 Refuse = Callable[[Mapping[str, Any]], str]
 # What may be named in extraEnv: files of a volume of one's own.
@@ -93,7 +104,7 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         {},
         "commonLabels",
         {"app.kubernetes.io/name": "x"},
-        "commonLabels has app.kubernetes.io/name, which the chart sets and finds pods by",
+        "commonLabels has app.kubernetes.io/name, which the chart or Kubernetes sets and finds pods by",
     ),
     ({}, "podLabels", {"helm.sh/chart": "x"}, "podLabels has helm.sh/chart"),
     (
@@ -131,6 +142,82 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ),
     ({}, "nginx.extraServerNames", ["app.example.com"], "nginx.extraServerNames has app.example.com, which is host"),
     ({}, "nginx.extraServerNames", ["10.1.2.3"], "nginx.extraServerNames has 10.1.2.3, which is an address"),
+    ({}, "nginx.extraServerNames", ["*.*.com"], "nginx.extraServerNames has *.com, which is no host name"),
+    (
+        {},
+        "host",
+        "https://app.example.com",
+        "host is https://app.example.com, which is no host name: write the name alone",
+    ),
+    ({}, "host", "app.example.com:8443", "write the name alone; a port goes into publicPort"),
+    ({}, "host", "App.example.com", "host is App.example.com, which is no host name: write it in small letters"),
+    ({}, "host", "app.example.com.", "write it without the dot at its end"),
+    ({}, "host", "bücher.example.com", "write it as DNS has it, with xn-- in place of such letters"),
+    ({}, "host", "*.example.com", "write one name; those that lead to it go into nginx.extraServerNames"),
+    ({}, "host", "my_app", "host is my_app, which is no host name: write one such as app.example.com"),
+    ({}, "host", f"{'a' * 64}.example.com", "which is no host name: write one such as app.example.com"),
+    ({}, "host", "", "host is missing: write the app's public name, or localhost for a trial"),
+    (
+        {},
+        "auth0.domain",
+        "https://acme.eu.auth0.com",
+        "auth0.domain is https://acme.eu.auth0.com: write the domain alone",
+    ),
+    ({}, "auth0.existingSecret", "Auth0", "auth0.existingSecret is Auth0, as nothing in Kubernetes may be called"),
+    (REDIS, "redis.caSecret", "redis_ca", "redis.caSecret is redis_ca, as nothing in Kubernetes may be called"),
+    (INGRESS, "expose.ingress.className", "My class", "expose.ingress.className is My class, as nothing in Kubernetes"),
+    (GATEWAY, "expose.gateway.parentRefs", [{"name": "A"}], "expose.gateway.parentRefs[0].name is A, as nothing"),
+    ({}, "imagePullSecrets", [{"name": "Registry"}], "imagePullSecrets[0].name is Registry, as nothing in Kubernetes"),
+    (
+        {},
+        "image.repository",
+        "example.com/My",
+        "image.repository is example.com/My, but names of images have small letters",
+    ),
+    ({}, "expose.trustedProxies", ["0.0.0.0/0"], "expose.trustedProxies has 0.0.0.0/0, by which everybody could say"),
+    (
+        {},
+        "podLabels",
+        {"pod-template-hash": "x"},
+        "podLabels has pod-template-hash, which the chart or Kubernetes sets",
+    ),
+    ({}, "podLabels", {"a": "for visitors!"}, "podLabels.a is for visitors!, which no label may be"),
+    ({}, "commonLabels", {"a": "x" * 64}, "x, which no label may be: write up to 63 letters"),
+    (
+        MONITORED,
+        "metrics.podMonitor.labels",
+        {"a b": "x"},
+        "metrics.podMonitor.labels has a b, which is no name of a label",
+    ),
+    ({}, "expose.serviceAnnotations", {"a b": "x"}, "expose.serviceAnnotations has a b, which is no name of a label"),
+    (
+        {},
+        "podAnnotations",
+        {"checksum/nginx": "x"},
+        "podAnnotations has checksum/nginx, which the chart sets: remove it",
+    ),
+    ({}, "commonAnnotations", {"helm.sh/hook": "test"}, "commonAnnotations has helm.sh/hook"),
+    (
+        {},
+        "extraVolumes",
+        [{"name": "tmp", "emptyDir": {}}],
+        "extraVolumes has tmp, which the chart or another entry has",
+    ),
+    (
+        {},
+        "extraVolumes",
+        [{"name": "a", "emptyDir": {}}] * 2,
+        "extraVolumes has a, which the chart or another entry has",
+    ),
+    ({}, "extraVolumeMounts", [{"name": "a", "mountPath": "/a"}], "extraVolumeMounts has a, which is no volume"),
+    (
+        {"extraVolumes": [{"name": "a", "emptyDir": {}}]},
+        "extraVolumeMounts",
+        [{"name": "a", "mountPath": "/run/secrets/auth0/"}],
+        "extraVolumeMounts has /run/secrets/auth0/, where the chart or another entry mounts something",
+    ),
+    ({}, "podDisruptionBudget.maxUnavailable", 0, "a node's drain would wait for ever: write 1"),
+    ({}, "podDisruptionBudget.maxUnavailable", "0%", "a node's drain would wait for ever: write 1"),
     # The schema's.
     ({}, "nginx.extraServerNames", ["a.example.com", "a.example.com"], "items at 0 and 1 are equal"),
     ({}, "no.such.value", 1, "at '': additional properties 'no' not allowed"),
@@ -154,15 +241,29 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         5,
         "at '/settings': additional properties 'SERVER_DRAIN_SECONDS' not allowed",
     ),
-    ({}, "auth0.domain", "https://acme.eu.auth0.com", "at '/auth0/domain'"),
-    ({}, "host", "https://app.example.com", "at '/host'"),
-    ({}, "host", "App.example.com", "at '/host'"),
-    ({}, "host", f"{'a' * 64}.example.com", "at '/host'"),
+    ({}, "networkPolicy.clients", [{"ipBlock": {}}], "at '/networkPolicy/clients/0/ipBlock': missing property 'cidr'"),
+    (
+        {},
+        "networkPolicy.clients",
+        [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}],
+        "at '/networkPolicy/clients/0': maxProperties",
+    ),
+    (
+        {},
+        "networkPolicy.clients",
+        [{"podSelector": {"matchLabel": {}}}],
+        "additional properties 'matchLabel' not allowed",
+    ),
+    # A rule without them is for everybody, and every port.
+    ({}, "networkPolicy.extraEgress", [{}], "at '/networkPolicy/extraEgress/0': minProperties"),
+    ({}, "networkPolicy.extraEgress", [{"tos": []}], "additional properties 'tos' not allowed"),
+    ({}, "extraVolumes", [{"emptyDir": {}}], "at '/extraVolumes/0': missing property 'name'"),
+    ({}, "podSecurityContext.runAsNonRoot", None, "at '/podSecurityContext': missing property 'runAsNonRoot'"),
+    ({}, "podSecurityContext.seccompProfile.type", "Unconfined", "at '/podSecurityContext/seccompProfile/type'"),
     # In a policy an empty list is everybody, and every port.
     ({}, "networkPolicy.dns", [], "at '/networkPolicy/dns': minItems"),
     ({}, "networkPolicy.auth0", [], "at '/networkPolicy/auth0': minItems"),
     (REDIS, "networkPolicy.redisPorts", [], "at '/networkPolicy/redisPorts': minItems"),
-    (LOAD_BALANCER, "expose.loadBalancer.sourceRanges", ["nowhere"], "at '/expose/loadBalancer/sourceRanges/0'"),
     (GATEWAY, "expose.gateway.parentRefs", [{"namespace": "gateways"}], "missing property 'name'"),
     ({}, "metrics.documentation", 'https://git.example.com/"/', "at '/metrics/documentation'"),
     ({}, "server.resources.limits.memory", "64ki", "at '/server/resources/limits/memory'"),
@@ -171,7 +272,6 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ({}, "probes.startSeconds", None, "at '/probes': missing property 'startSeconds'"),
     ({}, "networkPolicy.dns", None, "at '/networkPolicy': missing property 'dns'"),
     ({}, "tls.mode", "none", "at '/tls/mode': value must be one of 'selfSigned'"),
-    ({}, "expose.trustedProxies", ["0.0.0.0/0"], "at '/expose/trustedProxies/0'"),
     ({}, "image.digest", "sha256:123", "at '/image/digest'"),
     ({}, "podSecurityContext.runAsUser", 0, "at '/podSecurityContext/runAsUser': minimum"),
     ({}, "podSecurityContext.runAsNonRoot", False, "at '/podSecurityContext/runAsNonRoot'"),
@@ -187,6 +287,68 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     template(base)
     assert sentence in refusal(merged(base, values_of(path, value)))
+
+
+# Where networks are written, and how.
+NETWORKS: dict[str, tuple[dict[str, Any], Callable[[str], Any]]] = {
+    "expose.trustedProxies": ({}, lambda network: [network]),
+    "nginx.deniedClients": ({}, lambda network: ["203.0.113.7", network]),
+    "expose.loadBalancer.sourceRanges": (LOAD_BALANCER, lambda network: [network]),
+    **{
+        f"networkPolicy.{name}": (base, lambda network: [{"podSelector": {}}, {"ipBlock": {"cidr": network}}])
+        for name, base in (
+            *(("clients", {}), ("prometheus", {}), ("dns", {}), ("auth0", {})),
+            *(("redis", REDIS), ("collector", TRACED)),
+        )
+    },
+    "networkPolicy.extraEgress": (
+        {},
+        lambda network: [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [network]}}]}],
+    ),
+}
+
+
+@pytest.mark.parametrize("path", NETWORKS)
+def test_what_is_no_network_is_refused_wherever_one_is_written(refusal: Refuse, path: str) -> None:
+    base, written = NETWORKS[path]
+    wrong = ["300.1.2.3/64", "10.0.0.0/40", "fd00::zz/8", "nowhere"]
+    for network in wrong[:: 1 if path == "expose.trustedProxies" else 3]:
+        said = refusal(merged(base, values_of(path, written(network))))
+        assert f"{path}" in said
+        assert f"has {network}" in said
+        assert "which is no network: write one such as 10.0.0.0/8 or fd00::/8" in said
+
+
+def networks(*several: str) -> dict[str, Any]:
+    return {"networkPolicy": {"clients": [{"ipBlock": {"cidr": network}} for network in several]}}
+
+
+def test_networks_of_both_families_are_taken_in_every_form() -> None:
+    for fit in (
+        *("0.0.0.0/0", "10.1.2.3/32", "255.255.255.254/31", "192.168.128.0/17", "128.0.0.0/1", "10.0.0.4/30"),
+        *("::/0", "::1/128", "fd00::/8", "2001:DB8:0:1::/64", "1:2:3:4:5:6:7:8/128", "64:ff9b::/96", "1::8/128"),
+    ):
+        template(networks(fit))
+    template({"expose": {"trustedProxies": ["10.0.0.1", "fd00::1"]}, "nginx": {"deniedClients": ["2001:db8::1"]}})
+
+
+def test_of_networks_each_that_is_none_is_named(refusal: Refuse) -> None:
+    wrong = (
+        *("10.0.0.0/33", "10.0.0.0", "10.0.0/8", "10.0.0.256/32", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/", ""),
+        *("fd00::/129", "fd00:::/8", "fd00::1::/8", "1:2:3:4:5:6:7/64", "1:2:3:4:5:6:7:8:9/64", "12345::/16", ":1::/8"),
+        *("::ffff:10.0.0.0/104", "fd00::/8 ", "1:2:3:4:5:6:7::8/128"),
+    )
+    said = refusal(networks(*wrong))
+    assert said.count("which is no network") == len(wrong)
+
+
+def test_a_network_that_begins_in_its_middle_is_refused_with_the_right_one(refusal: Refuse) -> None:
+    """Newer versions of Kubernetes do not take it, and it is often not what was meant."""
+    for network, right in (
+        *(("10.1.2.3/8", "10.0.0.0/8"), ("192.168.255.1/17", "192.168.128.0/17"), ("203.0.113.7/0", "0.0.0.0/0")),
+        *(("10.0.0.6/30", "10.0.0.4/30"), ("255.255.255.255/31", "255.255.255.254/31")),
+    ):
+        assert f"has {network}, which begins in the middle of a network: write {right}\n" in refusal(networks(network))
 
 
 @pytest.mark.parametrize("name", ["1st", "my.app"])

@@ -275,7 +275,12 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     ({}, "topologySpreadConstraints", [{"topologyKey": "a"}], [f"{POD}.topologySpreadConstraints"]),
     ({}, "extraEnv", [{"name": "HTTPS_PROXY", "value": "http://proxy"}], [f"{APP}.env.HTTPS_PROXY"]),
     ({}, "extraVolumes", [{"name": "a", "emptyDir": {}}], [f"{POD}.volumes.a"]),
-    ({}, "extraVolumeMounts", [{"name": "a", "mountPath": "/a"}], [f"{APP}.volumeMounts.a"]),
+    (
+        {"extraVolumes": [{"name": "a", "emptyDir": {}}]},
+        "extraVolumeMounts",
+        [{"name": "a", "mountPath": "/a"}],
+        [f"{APP}.volumeMounts.a"],
+    ),
     (
         {},
         "extraObjects",

@@ -3,25 +3,15 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 */}}
 {{- define "auth0-flask.refusals" -}}
 {{- $v := .Values -}}
-{{- $no := list -}}
+{{- $no := include "auth0-flask.forms" . | fromJsonArray -}}
 {{- $name := include "auth0-flask.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
 {{- $no = append $no (printf "the release's objects would be called %s, as no Service may be: write fullnameOverride, with small letters, digits and hyphens, and a letter first" $name) -}}
 {{- end -}}
-{{- if regexMatch "(^|[.])[0-9]+$" $v.host -}}
-{{- $no = append $no (printf "host is %s, which is an address: browsers say the name of a site before its certificate is shown, so write a name" $v.host) -}}
-{{- end -}}
-{{- range default list $v.nginx.extraServerNames -}}
-{{- if eq . $v.host -}}
-{{- $no = append $no (printf "nginx.extraServerNames has %s, which is host: write names that lead there, or none" .) -}}
-{{- else if regexMatch "(^|[.])[0-9]+$" . -}}
-{{- $no = append $no (printf "nginx.extraServerNames has %s, which is an address: write a name" .) -}}
-{{- end -}}
-{{- end -}}
 {{- range $where, $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels -}}
 {{- range $label, $_ := $labels -}}
-{{- if or (regexMatch "^app[.]kubernetes[.]io/(name|instance|component|version|part-of|managed-by)$" $label) (eq $label "helm.sh/chart") -}}
-{{- $no = append $no (printf "%s has %s, which the chart sets and finds pods by: remove it" $where $label) -}}
+{{- if or (regexMatch "^app[.]kubernetes[.]io/(name|instance|component|version|part-of|managed-by)$" $label) (has $label (list "helm.sh/chart" "pod-template-hash")) -}}
+{{- $no = append $no (printf "%s has %s, which the chart or Kubernetes sets and finds pods by: remove it" $where $label) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -29,6 +19,14 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- if hasKey (default dict $v.commonLabels) $label -}}
 {{- $no = append $no (printf "podLabels and commonLabels both have %s: keep one" $label) -}}
 {{- end -}}
+{{- end -}}
+{{- range $annotation, $_ := $v.podAnnotations -}}
+{{- if or (hasPrefix "checksum/" $annotation) (eq $annotation "kubectl.kubernetes.io/default-container") -}}
+{{- $no = append $no (printf "podAnnotations has %s, which the chart sets: remove it" $annotation) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (default dict $v.commonAnnotations) "helm.sh/hook" -}}
+{{- $no = append $no "commonAnnotations has helm.sh/hook, which would make every object one that Helm runs and forgets: remove it" -}}
 {{- end -}}
 {{- $images := dict "nginx.image" $v.nginx.image -}}
 {{- if include "auth0-flask.embeddedRedis" . -}}{{- $_ := set $images "redis.embedded.image" $v.redis.embedded.image -}}{{- end -}}
@@ -113,6 +111,24 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- end -}}
 {{- end -}}
 
+{{- $volumes := list "auth0" "redis" "redis-ca" "tls" "nginx" "blackbox" "socket" "nginx-tmp" "tmp" -}}
+{{- range $v.extraVolumes -}}
+{{- if has .name $volumes -}}
+{{- $no = append $no (printf "extraVolumes has %s, which the chart or another entry has already: write another name" .name) -}}
+{{- end -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- $paths := list "/run/secrets/auth0" "/run/secrets/redis" "/run/secrets/redis-ca" "/run/app" "/tmp" -}}
+{{- range $v.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- $no = append $no (printf "extraVolumeMounts has %s, which is no volume: add one of this name to extraVolumes" .name) -}}
+{{- end -}}
+{{- if has (trimSuffix "/" .mountPath) $paths -}}
+{{- $no = append $no (printf "extraVolumeMounts has %s, where the chart or another entry mounts something: write another path" .mountPath) -}}
+{{- end -}}
+{{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
+{{- end -}}
+
 {{- if eq $v.session.backend "redis" -}}
 {{- $from := list -}}
 {{- if $v.redis.embedded.enabled -}}{{- $from = append $from "redis.embedded.enabled" -}}{{- end -}}
@@ -191,8 +207,11 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- end -}}
 {{- end -}}
 
+{{- if and $v.podDisruptionBudget.enabled (regexMatch "^0+%?$" (toString $v.podDisruptionBudget.maxUnavailable)) -}}
+{{- $no = append $no "podDisruptionBudget.maxUnavailable is 0, so a node's drain would wait for ever: write 1, or podDisruptionBudget.enabled=false" -}}
+{{- end -}}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
-{{- $no = append $no "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- $no = append $no (printf "autoscaling.minReplicas is above autoscaling.maxReplicas, which is %d: write that or less" (int $v.autoscaling.maxReplicas)) -}}
 {{- end -}}
 {{- $cpu := or (dig "requests" "cpu" "" $v.server.resources) (dig "limits" "cpu" "" $v.server.resources) -}}
 {{- if and $v.autoscaling.enabled (not $cpu) -}}
