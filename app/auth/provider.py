@@ -92,6 +92,10 @@ class ProviderClient(ServerClient):
             answer: dict[str, Any] = await super().get_token_by_refresh_token(options)
         return answer
 
+    async def issuer(self, domain: str) -> str:
+        """What tokens of *domain* name as their issuer."""
+        return str((await self._get_oidc_metadata_cached(domain)).get("issuer") or f"https://{domain}/")
+
     async def verified(
         self, token: str, required: tuple[str, ...], unknown_key: tuple[str, float], kind: str | None = None
     ) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from auth0_server_python.utils.helpers import State
 
 from .stores import DEFAULT_AUDIENCE
 
+# A session keeps integers of 64 bits.
+_LONGEST_SECONDS = 10**10
+
 
 def newest(theirs: dict[str, Any] | None, mine: dict[str, Any] | None) -> dict[str, Any] | None:
     """What two requests made of the SDK's state at the same time: the tokens of whoever renewed last, and the end of it
@@ -23,6 +26,15 @@ def newest(theirs: dict[str, Any] | None, mine: dict[str, Any] | None) -> dict[s
         if tokens["expires_at"] >= kept.get(key, tokens)["expires_at"]:
             kept[key] = tokens
     return {**older, **newer, "token_sets": list(kept.values())}
+
+
+def is_answer(answer: Any) -> bool:
+    """Whether *answer* is a token endpoint's (RFC 6749, 5.1), so that it can be kept."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        return False
+    texts = all(isinstance(answer.get(name), str | None) for name in ("id_token", "refresh_token", "scope"))
+    seconds = answer.get("expires_in", 0)
+    return texts and isinstance(seconds, int) and 0 <= seconds <= _LONGEST_SECONDS
 
 
 def renewed(state: dict[str, Any], answer: dict[str, Any], audience: str | None, wanted: str | None) -> dict[str, Any]:

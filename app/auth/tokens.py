@@ -20,8 +20,8 @@ from .failures import DOWN, OPERATORS, SLOW, classify, code_of
 from .provider import LOGIN, ProviderClient
 from .renewed_here import RenewedHere, remember
 from .stores import FlaskSessionStateStore
-from .token_state import good_for, grant, newest, renewed
-from .verification import ID_TOKEN_CLAIMS
+from .token_state import good_for, grant, is_answer, newest, renewed
+from .verification import ID_TOKEN_CLAIMS, check_party, check_renewal
 
 log = logging.getLogger(__name__)
 
@@ -208,13 +208,18 @@ class TokenClient(ProviderClient):
     ) -> dict[str, Any]:
         request = {"refresh_token": state["refresh_token"], "domain": state.get("domain"), "scope": wanted}
         try:
+            # Before: what an answer cannot be held against must not use up the refresh token.
+            await self._get_jwks_cached(self._domain)
+            issuer = await self.issuer(state.get("domain") or self._domain)
             answer: dict[str, Any] = await self.get_token_by_refresh_token(
                 {name: value for name, value in {**request, "audience": audience}.items() if value}
             )
+            if not is_answer(answer):
+                raise ApiError("invalid_response", "the provider's answer is none of a token endpoint")
             if answer.get("id_token"):
                 claims = await self.verified(answer["id_token"], ID_TOKEN_CLAIMS, LOGIN)
-                if claims["sub"] != (state.get("user") or {}).get("sub"):
-                    raise ApiError("invalid_token", "the renewed tokens are somebody else's")
+                check_party(claims, self._client_id)
+                check_renewal(claims, {"iss": issuer} | (state.get("user") or {}))
         except Exception as error:
             failure = classify(error)
             away, code = failure in (DOWN, SLOW), code_of(error)

@@ -3,13 +3,17 @@
 The one place that decodes a JWT. The SDK does so without a leeway, and accepts tokens that lack `exp` or `iat`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jwt
 
 # OpenID Connect Core 2; a logout token (Back-Channel Logout 2.4) has no subject at times.
 ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat")
+
+
+class AnotherLogin(jwt.InvalidTokenError):
+    """The ID token of a renewal is not of the login whose tokens are renewed."""
 
 
 class UnknownKey(ValueError):
@@ -65,3 +69,22 @@ def check_party(claims: dict[str, Any], client_id: str) -> None:
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if claims.get("azp", None if several else client_id) != client_id:
         raise jwt.InvalidTokenError("the ID token was issued to another party")
+
+
+def check_renewal(claims: Mapping[str, Any], login: Mapping[str, Any]) -> None:
+    """Whether an ID token with *claims* renews that of a *login*, whose claims are these (OpenID Connect Core 12.2).
+
+    :raises AnotherLogin: it is another issuer's, person's or party's, or of another sign-in of the person.
+    """
+    # Of a session that does not know them there is nothing to compare; the last two a renewal may leave out.
+    same = [name for name in ("iss", "azp") if name in login]
+    same += [name for name in ("auth_time", "nonce") if name in login and name in claims]
+    if claims["sub"] != login.get("sub") or any(claims.get(name) != login[name] for name in same):
+        raise AnotherLogin("the ID token of a renewal is of another login")
+    if not _audiences(login) <= _audiences(claims):
+        raise AnotherLogin("the ID token of a renewal lacks an audience that the login's had")
+
+
+def _audiences(claims: Mapping[str, Any]) -> set[str]:
+    named = claims.get("aud", ())
+    return {named} if isinstance(named, str) else set(named)
