@@ -131,9 +131,9 @@ class Auth0Client(TokenClient):
         """
         try:
             claims = await self.verified(logout_token, LOGOUT_TOKEN_CLAIMS, STRANGERS, LOGOUT_TOKEN_TYPE)
+            issuer = await self.issuer(self._domain)
         except (jwt.InvalidTokenError, ValueError, ApiError, httpx.HTTPError, TimeoutError) as error:
             raise BackchannelLogoutError(f"the logout token cannot be verified: {type(error).__name__}") from error
-        issuer = (await self._get_oidc_metadata_cached(self._domain)).get("issuer") or f"https://{self._domain}/"
         check_logout_token(claims, issuer, self.leeway)
         # For as long as it would pass as fresh.
         seconds = 2 * int(FRESH_SECONDS + self.leeway)

@@ -14,7 +14,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from app import create_app
 from app.auth.logout_tokens import FRESH_SECONDS
+from app.server import await_
+from app.settings import Settings
 from scripts.certificates import CA
 from tests.integration.browser import AppBrowser, heading_of, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser
@@ -22,6 +25,7 @@ from tests.integration.identity.browser import location
 from tests.servers.app import ServedApp, app
 from tests.servers.identity import CLIENT, CONFIGURATION, IdentityProvider, identity
 from tests.servers.redis import redis_server
+from tests.unit.browsing import client_of
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 JANE = CONFIGURATION["users"][0]["user_id"]
@@ -365,6 +369,33 @@ def test_a_token_that_could_not_be_verified_for_want_of_keys_counts_when_it_is_s
     assert "cannot be verified" in browser.line_of(answer, "back-channel logout refused")["reason"]
     knobs.reset()
     until(lambda: deliver(browser, token).status_code, lambda status: status == 200)
+
+
+def test_a_token_whose_issuer_cannot_be_known_counts_when_it_is_sent_again(
+    served: ServedApp, signer: Signer, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys are used for a day after they were fetched, and may have been fetched long after the metadata were."""
+    provider = served.provider
+    monkeypatch.setenv("SSL_CERT_FILE", str(provider.ca.path))
+    assert served.redis is not None
+    changes = {
+        "AUTH0_DOMAIN": provider.domain,
+        "AUTH0_CLIENT_ID": CLIENT["client_id"],
+        "SESSION_BACKEND": "redis",
+        "REDIS_URL": served.redis.url,
+    }
+    own = create_app(Settings.model_validate({name.lower(): value for name, value in (variables | changes).items()}))
+    browser, auth0 = client_of(own), own.extensions["auth0"]
+    await_(auth0._get_jwks_cached(provider.domain))
+    metadata = auth0._metadata[provider.domain]
+    metadata._good_until = metadata._stale_until = 0.0
+    provider.knobs.answer("/.well-known/openid-configuration", 503)
+    form = {"logout_token": signer.token(sub=JANE)}
+    answer = browser.post("/backchannel-logout", data=form)
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
+    assert browser.post("/backchannel-logout", data=form).status_code == 200
+    for close in (auth0.close, own.extensions["session_store"].close):
+        await_(close())
 
 
 def test_while_redis_is_away_a_delivery_fails_as_the_specification_says(
