@@ -41,7 +41,8 @@ class NotSilently(Exception):
 
 
 class Overtaken(Exception):
-    """Another tab of the browser has completed a login at the same time: its session is the browser's.
+    """Another tab of the browser has completed a login at the same time, or while this one was silent: its session is
+    the browser's.
 
     `app_state` is that of this login.
     """
@@ -66,7 +67,9 @@ class Auth0Client(TokenClient):
     ) -> str:
         """The SDK's, with a nonce (OpenID Connect Core 3.1.2.1)."""
         options = options or StartInteractiveLoginOptions()
-        login = logins.Login.begin(options.app_state, options.authorization_params or {})
+        parameters = options.authorization_params or {}
+        anonymous = parameters.get("prompt") == "none" and await self.get_user() is None
+        login = logins.Login.begin(options.app_state, parameters, anonymous=anonymous)
         options = options.model_copy(update={"app_state": login.keep()})
         pushes = events.call_to_provider("par") if self._pushed_authorization_requests else nullcontext()
         with logins.in_progress(login), pushes:
@@ -85,6 +88,9 @@ class Auth0Client(TokenClient):
             events.tell(events.login_returned, seconds=max(0, logins.now() - login.began) / 1000)
         with logins.in_progress(login):
             try:
+                if login is not None and login.anonymous and await self.get_user() is not None:
+                    # Somebody has signed in meanwhile, who was asked, and it may be as another user.
+                    raise Overtaken(login.app_state)
                 result: dict[str, Any] = await super().complete_interactive_login(url, store_options)
             except Exception as error:
                 if login is None or not login.silent or isinstance(error, Overtaken):

@@ -29,6 +29,8 @@ class Login(msgspec.Struct, frozen=True):
 
     `max_age`, `acr` and `scopes` were asked for beyond what every login asks for, so it has to bring them: a provider
     may ignore the wish, and whoever made it would make it again and again.
+
+    `anonymous` is a `silent` one that began when nobody was signed in.
     """
 
     nonce: str
@@ -38,9 +40,10 @@ class Login(msgspec.Struct, frozen=True):
     acr: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     silent: bool = False
+    anonymous: bool = False
 
     @classmethod
-    def begin(cls, app_state: Any, parameters: Mapping[str, Any]) -> "Login":
+    def begin(cls, app_state: Any, parameters: Mapping[str, Any], *, anonymous: bool = False) -> "Login":
         """A new one, with these authorization parameters."""
         max_age = str(parameters.get("max_age", ""))
         return cls(
@@ -51,6 +54,7 @@ class Login(msgspec.Struct, frozen=True):
             tuple(str(parameters.get("acr_values", "")).split()),
             tuple(str(parameters.get("scope", "")).split()),
             parameters.get("prompt") == "none",
+            anonymous,
         )
 
     @classmethod

@@ -1,13 +1,14 @@
 """What a page may ask of a sign-in: how recent, how strong, with which scopes, claims and organization; and hooks."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from app.auth import MULTI_FACTOR
-from tests.integration.browser import AppBrowser, heading_of, lines
+from tests.integration.browser import AppBrowser, heading_of, lines, until
 from tests.integration.conftest import MakeApp, MakeBrowser, with_each_backend
 from tests.integration.identity.browser import location, query
 from tests.servers.app import ServedApp
@@ -309,6 +310,72 @@ def test_a_silent_sign_in_that_fails_shows_the_page_that_was_asked_for(
     # Who asks for it is told what is wrong.
     if what == "a hook":
         assert browser.visit("/login").status_code == 403
+
+
+def begun_silently(browser: AppBrowser) -> str:
+    """The callback of a silent sign-in of Jane, who is signed in at the provider alone; not visited yet."""
+    browser.sign_in_as()
+    for name in browser.cookies:
+        browser.delete_cookie(name)
+    return location(browser.open(location(browser.get("/tests/user?x=1", headers=VISIT))))
+
+
+def callback_of_john(browser: AppBrowser) -> str:
+    """That of a sign-in which somebody else has asked for in the same browser; not visited yet."""
+    browser.delete_cookie("__Host-identity-session")
+    return browser.callback("/login", "john@example.com", "battery-staple")
+
+
+@pytest.mark.parametrize("backend", ["redis"])
+def test_a_silent_sign_in_that_another_tab_overtakes_shows_its_page_and_takes_no_session(
+    silent: ServedApp, new_browser: MakeBrowser
+) -> None:
+    browser, before = new_browser(silent), len(lines(silent.log))
+    callback = begun_silently(browser)
+    asked = callback_of_john(browser)
+    # Something that both find, and that only one can take the place of.
+    browser.request("POST", "/tests/keep/something")
+    knobs = silent.provider.knobs
+    knobs.reset()
+    knobs.delay("/oauth/token", 2)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(browser.get, callback)
+        until(lambda: knobs.counters().get("/oauth/token", 0), bool)
+        knobs.delay("/oauth/token", 0)
+        assert location(browser.get(asked)) == "/"
+        assert not slow.done()
+        answer = slow.result()
+    assert_johns(browser, answer, before)
+
+
+def test_a_silent_sign_in_that_comes_after_one_that_was_asked_for_takes_no_session(
+    silent: ServedApp, new_browser: MakeBrowser
+) -> None:
+    """Nobody has asked to be Jane, and John has asked to be John."""
+    browser, before = new_browser(silent), len(lines(silent.log))
+    callback = begun_silently(browser)
+    browser.visit(callback_of_john(browser))
+    silent.provider.knobs.reset()
+    assert_johns(browser, browser.get(callback), before)
+    assert "/oauth/token" not in silent.provider.knobs.counters(), "and no tokens that nobody uses"
+
+
+def test_who_is_signed_in_may_be_signed_in_anew_silently(make_app: MakeApp, new_browser: MakeBrowser) -> None:
+    """As a page does that wants newer claims."""
+    browser = new_browser(make_app(AUTH0_LOGIN_PARAMETERS="prompt"))
+    browser.sign_in_as()
+    before = browser.cookies["__Host-session"]
+    browser.visit("/login?prompt=none")
+    assert browser.user is not None
+    assert browser.cookies["__Host-session"] != before
+
+
+def assert_johns(browser: AppBrowser, answer: httpx.Response, before: int) -> None:
+    """The silent tab shows its page, the session is John's, and since line *before* of the log no login has failed."""
+    assert location(answer) == "/tests/user?x=1"
+    assert browser.user is not None
+    assert browser.user["name"] == "John Roe"
+    assert not [line for line in lines(browser.app.log)[before:] if line["message"].startswith("login failed")]
 
 
 @pytest.mark.parametrize("backend", ["redis"])
