@@ -131,7 +131,11 @@ class Settings(BaseSettings):
         ge=0,
         le=3600,
     )
-    auth0_revoke_at_logout: bool = Field(True, description="A logout revokes the session's refresh token.")
+    auth0_revoke_at_logout: bool = Field(
+        True,
+        description="A logout revokes the session's refresh token. A tenant with *Refresh Token Revocation Deletes "
+        "Grant*, as those from before 2021 have it, then takes back those of the user's other sessions too.",
+    )
     auth0_timeout_seconds: Seconds = Field(5.0, description="How long one request to Auth0 may take.", examples=["5"])
     auth0_keys_seconds: Seconds = Field(
         600.0,

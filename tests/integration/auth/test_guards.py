@@ -191,6 +191,15 @@ def test_a_picture_in_a_text_signs_nobody_in_or_out(browser: AppBrowser, headers
     assert browser.user is not None
 
 
+@pytest.mark.parametrize("site", [None, "none", "same-origin", "same-site", "cross-site"])
+def test_a_link_to_the_logout_signs_out_wherever_it_stands(browser: AppBrowser, site: str | None) -> None:
+    """A question in between, left unanswered, would leave a session that its owner takes for ended (SECURITY.md)."""
+    browser.sign_in_as()
+    sent = {} if site is None else {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert location(browser.get("/logout", headers=sent)).startswith(f"{browser.app.provider.issuer}v2/logout?")
+    assert browser.user is None
+
+
 def test_a_hook_adds_to_the_session_of_a_login(browser: AppBrowser) -> None:
     browser.sign_in_as()
     assert browser.get("/tests/greeting").json() == {"greeting": "Good day, jane"}
