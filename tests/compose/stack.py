@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -156,6 +157,13 @@ class Stack:
         """Wait until they are."""
         for service in services:
             wait_until(lambda service=service: self.health(service) == "healthy", f"{service} healthy")  # type: ignore[misc]
+
+    def wait_until_trusted(self) -> None:
+        """Wait until nginx sends requests to either replica. Each of its workers leaves one alone for ten seconds that
+        failed it (fail_timeout, in whole seconds of the clock), also if it is back before."""
+        failed = re.compile(r'"upstream_status":"[^"]*\b50[24]\b')
+        nginx = self.container("nginx")
+        wait_until(lambda: not failed.search(self.docker("logs", "--since", "11s", nginx)), "trust in the replicas")
 
     def crash(self, service: str) -> None:
         """Kill the service's first process, which its container does not survive; not by the engine, which would not

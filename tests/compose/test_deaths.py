@@ -11,8 +11,7 @@ SENT_TWICE = {("GET", "/profile"), ("GET", "/")}
 
 @pytest.mark.parametrize("replica", ["app-1", "app-2"])
 def test_without_one_replica_the_other_serves_and_it_comes_back(stack: Stack, visitor: Visitor, replica: str) -> None:
-    # A replica that failed is left alone for ten seconds (nginx's fail_timeout), also if it is back before.
-    wait_until(lambda: ".sock, unix:" not in stack.docker("logs", "--since", "11s", stack.container("nginx")), "trust")
+    stack.wait_until_trusted()
     with load(stack, visitor) as running:
         stack.crash(replica)
         running.wait_for(100)
