@@ -41,12 +41,16 @@ with private_engine() as host:
         time.sleep(600)
 """
 STATE = """
-import dataclasses, json
+import contextlib, dataclasses, json
 from pathlib import Path
 from scripts.containers.network import State
 from scripts.processes import is_running
-running = [path for path in Path("/proc").glob("[0-9]*") if is_running(int(path.name))]
-names = [(path / "comm").read_text().strip() for path in running]
+names = []
+for path in Path("/proc").glob("[0-9]*"):
+    # One may end while this looks.
+    with contextlib.suppress(OSError):
+        name = (path / "comm").read_text().strip()
+        names += [name] if is_running(int(path.name)) else []
 mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
 print(json.dumps({
     "network": dataclasses.asdict(State.now()),
