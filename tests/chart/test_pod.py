@@ -1,14 +1,25 @@
 """What the pods are: restricted, told their secrets by files, stopped in the right order."""
 
 import base64
+import json
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from scripts.stack.prepare import APP_COMMANDS, DEFAULT_USER
-from tests.chart.conftest import ROOT, SITUATIONS, manifests, render, situation_text
+from tests.chart.conftest import (
+    ROOT,
+    SITUATIONS,
+    differences,
+    manifests,
+    merged,
+    render,
+    situation_text,
+    template,
+)
 from tests.chart.test_values import CREATED, EMBEDDED
 
 UNSAFE = ("hostNetwork", "hostPID", "hostIPC", "ephemeralContainers")
@@ -80,6 +91,36 @@ def test_secrets_are_whole_volumes_so_that_they_are_kept_up_to_date() -> None:
         "kubectl.kubernetes.io/default-container",
         "checksum/nginx",
     }
+
+
+def test_where_the_chart_makes_redis_secret_another_one_restarts_redis_and_the_app() -> None:
+    """They read it at their start only. So does a roll-back to an older one, whose revision has the sums of that."""
+    seen = set()
+    for _ in range(2):
+        objects = manifests(template({**EMBEDDED, "commonAnnotations": {"rendering": str(len(seen))}}))
+        (data,) = (item["data"] for item in objects if item["kind"] == "Secret")
+        (configuration,) = (item["data"]["redis.conf"] for item in objects if "redis.conf" in item.get("data", {}))
+        whole = configuration + json.dumps(data, sort_keys=True, separators=(",", ":"))
+        part = json.dumps({name: data[name] for name in ("ca.crt", "url")}, separators=(",", ":"))
+        wanted = {"StatefulSet": sha256(whole.encode()).hexdigest(), "Deployment": sha256(part.encode()).hexdigest()}
+        assert wanted == {
+            item["kind"]: item["spec"]["template"]["metadata"]["annotations"]["checksum/redis"]
+            for item in objects
+            if item["kind"] in wanted
+        }
+        seen |= set(wanted.values())
+    assert len(seen) == 4
+
+
+def test_a_client_s_secret_in_the_values_restarts_the_app_when_it_becomes_another() -> None:
+    def annotations(values: dict[str, Any]) -> dict[str, str]:
+        return dict(render(values)["Deployment"]["spec"]["template"]["metadata"]["annotations"])
+
+    other = merged(CREATED, {"auth0": {"createSecret": {"clientSecret": "another"}}})
+    assert list(differences(annotations(CREATED), annotations(other))) == ["checksum/auth0"]
+    # That of the sessions is read again by running pods.
+    other = merged(CREATED, {"auth0": {"createSecret": {"secret": "t" * 32}}})
+    assert annotations(CREATED) == annotations(other)
 
 
 def test_the_app_gets_no_more_than_its_own_secrets() -> None:

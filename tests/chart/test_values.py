@@ -49,6 +49,7 @@ CREATED = {
 }
 CLIENT_CERTIFICATE = {"auth0": {"keys": {"certificate": "tls.crt", "certificateKey": "tls.key"}}}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+GIVEN_SUM = "Deployment.spec.template.metadata.annotations.checksum/auth0"
 SECRET_FILES = f"{POD}.volumes.auth0.secret.items"
 
 
@@ -120,8 +121,8 @@ CASES: list[tuple[dict[str, Any], str, Any, list[str]]] = [
     ),
     ({}, "auth0.scope", "openid", [env(APP, "AUTH0_SCOPE")]),
     ({}, "auth0.audience", "https://api.example.com", [f"{APP}.env.AUTH0_AUDIENCE"]),
-    (CREATED, "auth0.createSecret.clientId", "other", ["Secret/auth0.data.client-id"]),
-    (CREATED, "auth0.createSecret.clientSecret", "other", ["Secret/auth0.data.client-secret"]),
+    (CREATED, "auth0.createSecret.clientId", "other", ["Secret/auth0.data.client-id", GIVEN_SUM]),
+    (CREATED, "auth0.createSecret.clientSecret", "other", ["Secret/auth0.data.client-secret", GIVEN_SUM]),
     (CREATED, "auth0.createSecret.secret", "t" * 32, ["Secret/auth0.data.secret"]),
     (STORED, "externalSecret.storeRef.name", "other", ["ExternalSecret/auth0.spec.secretStoreRef.name"]),
     (STORED, "externalSecret.storeRef.kind", "ClusterSecretStore", ["ExternalSecret/auth0.spec.secretStoreRef.kind"]),

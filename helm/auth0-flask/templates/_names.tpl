@@ -52,6 +52,11 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* Redis' StatefulSet: its pods have a label of this name and eleven characters more. */}}
+{{- define "auth0-flask.redisStatefulSet" -}}
+{{- include "auth0-flask.fullname" . | trunc 46 | trimSuffix "-" }}-redis
+{{- end -}}
+
 {{- define "auth0-flask.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "auth0-flask.fullname" .) .Values.serviceAccount.name -}}

@@ -146,6 +146,10 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- $no = append $no "redis.existingSecret is set, but session.backend is cookie: remove one of the two" -}}
 {{- end -}}
 
+{{- if include "auth0-flask.embeddedRedis" . -}}
+{{- $no = concat $no (include "auth0-flask.volumeProblems" . | fromJsonArray) -}}
+{{- end -}}
+
 {{- if and $v.tracing.endpoint $v.networkPolicy.enabled (not $v.networkPolicy.collector) -}}
 {{- $no = append $no "networkPolicy.collector is missing: write where the collector of traces is, as peers of a NetworkPolicy, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" -}}
 {{- end -}}

@@ -66,3 +66,50 @@
 {{- define "auth0-flask.redisExporterCommands" -}}
 resetchannels -@all +ping +info +slowlog|len +latency|latest
 {{- end -}}
+
+{{- define "auth0-flask.redisHost" -}}
+{{ include "auth0-flask.fullname" . }}-redis.{{ .Release.Namespace }}.svc
+{{- end -}}
+
+{{/*
+The data of the embedded Redis' Secret, as the cluster has it or made up. It stays beside the release for the length of a
+rendering, since more than one template has to find the same.
+*/}}
+{{- define "auth0-flask.redisData" -}}
+{{- if not (hasKey .Release "auth0-flask.redisData") -}}
+{{- $name := printf "%s-redis" (include "auth0-flask.fullname" .) -}}
+{{- $kept := include "auth0-flask.kept" (dict "root" . "name" $name) | fromYaml -}}
+{{- $host := include "auth0-flask.redisHost" . -}}
+{{- $address := printf "rediss://%s:6379" $host -}}
+{{- $password := randAlphaNum 48 -}}
+{{- $exporters := randAlphaNum 48 -}}
+{{- $data := $kept -}}
+{{- if $kept.url -}}
+{{- $password = regexReplaceAll "^rediss://flask:(.+)@.*$" (b64dec $kept.url) "${1}" -}}
+{{- else -}}
+{{- $ca := genCAWithKey $name 3650 (genPrivateKey "ecdsa") -}}
+{{- $leaf := genSignedCertWithKey $host nil (list $host) 3650 $ca (genPrivateKey "ecdsa") -}}
+{{- $data = dict
+  "url" (printf "rediss://flask:%s@%s:6379/0" $password $host | b64enc)
+  "ca.crt" (b64enc $ca.Cert)
+  "redis.pem" (b64enc $leaf.Cert)
+  "redis-key.pem" (b64enc $leaf.Key)
+-}}
+{{- end -}}
+{{- with index $kept "exporter.json" -}}
+{{- $exporters = index (b64dec . | fromJson) $address -}}
+{{- end -}}
+{{- /* Not kept: a newer app, and a newer exporter, send other commands. */ -}}
+{{- /* Nobody can be the default user; Redis asks what it may write when it reads its file (scripts/stack/prepare.py). */ -}}
+{{- $users := list
+  "user default off resetchannels ~session:* -@all +@write"
+  (printf "user flask on #%s resetchannels ~session:* -@all %s" (sha256sum $password) (include "auth0-flask.redisCommands" .))
+  "user probe on nopass resetchannels -@all +ping"
+  (printf "user exporter on #%s %s" (sha256sum $exporters) (include "auth0-flask.redisExporterCommands" .))
+-}}
+{{- $_ := set $data "exporter.json" (dict $address $exporters (printf "rediss://exporter@%s:6379" $host) $exporters | toJson | b64enc) -}}
+{{- $_ := set $data "users.acl" (printf "%s\n" (join "\n" $users) | b64enc) -}}
+{{- $_ := set .Release "auth0-flask.redisData" (toJson $data) -}}
+{{- end -}}
+{{- get .Release "auth0-flask.redisData" -}}
+{{- end -}}
