@@ -16,7 +16,7 @@ from scripts import chart_docs
 from scripts.chart_tools import BIN
 from scripts.stack.prepare import EXPORTER_COMMANDS
 from tests.chart.conftest import CHART, ROOT, VALUES, merged, render, situation, template
-from tests.chart.test_values import CERTIFIED, EMBEDDED, GATEWAY, INGRESS
+from tests.chart.test_values import CERTIFIED, EMBEDDED, GATEWAY, INGRESS, LOAD_BALANCER
 
 NAMES = Path(__file__).with_name("names.json")
 
@@ -109,8 +109,35 @@ def test_everything_is_denied_that_is_not_named() -> None:
     assert "egress" not in redis
     assert [list(peer) for rule in redis["ingress"] for peer in rule["from"]] == [["podSelector"]]
     metrics = policies["NetworkPolicy"]["spec"]["ingress"][1]
-    assert [port["port"] for port in metrics["ports"]] == ["metrics"]
+    assert [port["port"] for port in metrics["ports"]] == [9464]
     assert metrics["from"]
+
+
+def test_ports_go_by_number() -> None:
+    """Before Kubernetes 1.32 a Service finds no port of a sidecar by its name, and some networks' policies never do.
+
+    kubernetes/kubernetes#127958, projectcalico/calico#8881
+    """
+    objects = render(merged(EMBEDDED, merged(SHOWN, EXPORTED)))
+    pods = [objects[name]["spec"]["template"]["spec"] for name in ("Deployment", "StatefulSet/redis")]
+    listening = {
+        port["containerPort"]
+        for pod in pods
+        for container in (*pod.get("initContainers", []), *pod["containers"])
+        for port in container["ports"]
+    }
+    service = {port["name"]: port["targetPort"] for port in objects["Service"]["spec"]["ports"]}
+    assert service == {"https": 8443, "http": 8080}
+    let_in = {
+        port["port"]
+        for name, manifest in objects.items()
+        if name.startswith("NetworkPolicy")
+        for rule in manifest["spec"].get("ingress", [])
+        for port in rule["ports"]
+    }
+    assert let_in == listening
+    (_, to_nginx) = objects["NetworkPolicy/test"]["spec"]["egress"]
+    assert to_nginx["ports"] == [{"port": 8443, "protocol": "TCP"}]
 
 
 def test_auth0_is_looked_for_at_public_addresses_alone() -> None:
@@ -204,8 +231,13 @@ def test_every_exporter_is_watched_let_in_and_restricted() -> None:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
+        numbers = {
+            port["containerPort"]: port["name"]
+            for container in pod["spec"]["containers"]
+            for port in container["ports"]
+        }
         let_in = {
-            port["port"]
+            numbers[port["port"]]
             for rule in objects[f"NetworkPolicy{suffix}"]["spec"]["ingress"]
             for port in rule["ports"]
             if any("namespaceSelector" in peer for peer in rule.get("from", []))
@@ -326,6 +358,12 @@ def test_the_notes_say_what_to_enter_at_auth0() -> None:
         assert f" {url}\n" in said
     assert "redis.embedded: one Redis without a replica" in said
     assert "backchannel" not in notes({})
+
+
+def test_the_notes_name_all_that_has_to_lead_here() -> None:
+    extra = {"nginx": {"extraServerNames": ["www.example.com"]}}
+    assert "once app.example.com, www.example.com lead to:  kubectl" in notes(merged(LOAD_BALANCER, extra))
+    assert "once app.example.com leads to the Gateway." in notes(GATEWAY)
 
 
 def test_the_notes_of_a_production_release_miss_nothing() -> None:

@@ -112,6 +112,26 @@ def test_where_the_chart_makes_redis_secret_another_one_restarts_redis_and_the_a
     assert len(seen) == 4
 
 
+def test_another_version_of_the_chart_alone_is_no_reason_to_start_redis_again() -> None:
+    objects = render({**EMBEDDED, "commonLabels": {"team": "a"}})
+    spec = objects["StatefulSet/redis"]["spec"]
+    wanted = spec["selector"]["matchLabels"] | {"team": "a"}
+    assert spec["template"]["metadata"]["labels"] == wanted
+    version = objects["StatefulSet/redis"]["metadata"]["labels"]["helm.sh/chart"]
+    assert version.removeprefix("auth0-flask-") not in json.dumps(spec)
+
+
+def test_helm_test_has_a_limit_where_the_app_has_one() -> None:
+    """A quota may want one of every container, and then refuses a pod without."""
+
+    def limit(values: dict[str, Any]) -> Any:
+        (container,) = render(values)["Pod/test"]["spec"]["containers"]
+        return container["resources"]["limits"].get("cpu")
+
+    assert limit({}) is None
+    assert limit({"server": {"resources": {"limits": {"cpu": "2"}}}}) == "2"
+
+
 def test_a_client_s_secret_in_the_values_restarts_the_app_when_it_becomes_another() -> None:
     def annotations(values: dict[str, Any]) -> dict[str, str]:
         return dict(render(values)["Deployment"]["spec"]["template"]["metadata"]["annotations"])

@@ -216,6 +216,7 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         [{"name": "a", "mountPath": "/run/secrets/auth0/"}],
         "extraVolumeMounts has /run/secrets/auth0/, where the chart or another entry mounts something",
     ),
+    ({}, "publicPort", 80, "publicPort is 80, where browsers and the Service have plain HTTP: write 443"),
     ({}, "podDisruptionBudget.maxUnavailable", 0, "a node's drain would wait for ever: write 1"),
     ({}, "podDisruptionBudget.maxUnavailable", "0%", "a node's drain would wait for ever: write 1"),
     # The schema's.

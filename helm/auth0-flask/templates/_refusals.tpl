@@ -171,6 +171,9 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- if and (ne $type "ClusterIP") (eq $v.host "localhost") -}}
 {{- $no = append $no (printf "host is localhost, which expose.type %s cannot make known: write the app's public name" $type) -}}
 {{- end -}}
+{{- if eq (include "auth0-flask.publicPort" .) "80" -}}
+{{- $no = append $no "publicPort is 80, where browsers and the Service have plain HTTP: write 443, or another port" -}}
+{{- end -}}
 {{- $passes := or (has $type (list "LoadBalancer" "TLSRoute")) (and (eq $type "Ingress") (eq $v.expose.ingress.mode "passthrough")) -}}
 {{- $ends := or (eq $type "HTTPRoute") (and (eq $type "Ingress") (eq $v.expose.ingress.mode "reencrypt")) -}}
 {{- if and $passes $v.expose.trustedProxies (not $v.expose.proxyProtocol) -}}
