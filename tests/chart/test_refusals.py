@@ -220,6 +220,10 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
     ({}, "podDisruptionBudget.maxUnavailable", 0, "a node's drain would wait for ever: write 1"),
     ({}, "podDisruptionBudget.maxUnavailable", "0%", "a node's drain would wait for ever: write 1"),
     # The schema's.
+    # What nginx/start.sh takes.
+    ({}, "nginx.extraServerNames", [f"a{number}.test" for number in range(101)], "maxItems: got 101, want 100"),
+    ({}, "nginx.deniedClients", [f"10.0.{number}.1" for number in range(257)], "maxItems: got 257, want 256"),
+    ({}, "expose.trustedProxies", [f"10.0.{number}.1" for number in range(257)], "maxItems: got 257, want 256"),
     ({}, "nginx.extraServerNames", ["a.example.com", "a.example.com"], "items at 0 and 1 are equal"),
     ({}, "no.such.value", 1, "at '': additional properties 'no' not allowed"),
     ({}, "auth0.clientSecret", "x", "at '/auth0': additional properties 'clientSecret' not allowed"),

@@ -87,6 +87,20 @@ def test_all_problems_are_named_at_once(pair: Pair) -> None:
         assert set(found) == {"NGINX_UPSTREAM", *wrong}
 
 
+def test_a_hundred_names_as_long_as_any_are_taken(run_site: RunSite) -> None:
+    served, redirected = (
+        [f"{letter}{number:02}{'.'.join(['a' * 60] * 4)}.test" for number in range(100)] for letter in "sr"
+    )
+    assert {len(name) for name in (*served, *redirected)} == {251}
+    with run_site(
+        NGINX_SERVER_NAMES=" ".join(["localhost", *served[1:]]), NGINX_REDIRECTED_NAMES=" ".join(redirected)
+    ) as site:
+        assert site.server.errors.count("hash") == 0
+        with site.tls() as client:
+            assert client.get("/", host=served[7]).status == 200
+            assert client.get("/", host=redirected[7]).value("Location") == f"{site.server.origin}/"
+
+
 def test_a_name_for_all_below_leads_nobody(pair: Pair) -> None:
     names = {"NGINX_SERVER_NAMES": "*.app.test", "NGINX_REDIRECTED_NAMES": "app.test"}
     with nginx(pair, upstream="127.0.0.1:8000", variables=names, start=False) as server:
