@@ -15,7 +15,7 @@ import yaml
 from scripts import chart_docs
 from scripts.chart_tools import BIN
 from scripts.stack.prepare import EXPORTER_COMMANDS
-from tests.chart.conftest import CHART, ROOT, VALUES, merged, render, situation, template
+from tests.chart.conftest import CHART, ROOT, VALUES, manifests, merged, render, situation, template
 from tests.chart.test_values import CERTIFIED, EMBEDDED, GATEWAY, INGRESS, LOAD_BALANCER
 
 NAMES = Path(__file__).with_name("names.json")
@@ -200,6 +200,18 @@ def test_rules_and_dashboards_are_rendered_where_they_are_wanted(
         if manifest["kind"] == "PrometheusRule" or "grafana_dashboard" in manifest["metadata"]["labels"]
     ]
     assert bool(found) == there
+
+
+def test_a_label_of_one_kind_of_object_may_be_one_of_all() -> None:
+    """Each label once: a second one of its name would be an error of the manifest."""
+    labels = {"release": "own", "app.kubernetes.io/part-of": "platform"}
+    monitored = {"podMonitor": {"labels": labels, "renderMode": "always"}}
+    text = template({"metrics": monitored, "commonLabels": {"release": "all"}})
+    (monitor,) = (document for document in text.split("\n---\n") if "kind: PodMonitor" in document)
+    assert monitor.count("  release:") == monitor.count("  app.kubernetes.io/part-of:") == 1
+    found = {manifest["kind"]: manifest["metadata"]["labels"] for manifest in manifests(text)}
+    assert found["PodMonitor"].items() >= labels.items()
+    assert found["Service"]["release"] == "all"
 
 
 def test_every_object_is_small_enough_for_kubectl_apply() -> None:

@@ -3,11 +3,31 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.chart_tools import BIN, KUBERNETES, LOCAL, SCHEMAS
-from tests.chart.conftest import CHART, ROOT, SITUATIONS, differences, manifests, situation_text
+from tests.chart.conftest import (
+    CHART,
+    ROOT,
+    SITUATIONS,
+    differences,
+    manifests,
+    merged,
+    situation_text,
+    template,
+)
+from tests.chart.test_values import (
+    CERTIFIED,
+    CREATED,
+    EMBEDDED,
+    GATEWAY,
+    INGRESS,
+    LOAD_BALANCER,
+    REDIS,
+    STORED,
+)
 
 WANTED = {
     *("minimal", "production", "cookie-only", "gateway", "gateway-passthrough", "ingress", "external-secrets"),
@@ -69,6 +89,36 @@ def conform(version: str, path: Path) -> "subprocess.CompletedProcess[str]":
     for folder in (SCHEMAS / version, ROOT / "tests" / "chart" / "schemas"):
         command += ["-schema-location", f"{folder}/{name}"]
     return subprocess.run([*command, path], capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("name", ["2024", "on", "1e3", "null"])
+def test_a_name_that_could_be_something_else_stays_a_name(name: str, tmp_path: Path) -> None:
+    """A namespace, a release, a class, a Secret may be called so."""
+    named: dict[str, Any] = {
+        "fullnameOverride": "y",
+        "nameOverride": name,
+        "priorityClassName": name,
+        "serviceAccount": {"create": False, "name": name},
+        "expose": {
+            "trafficDistribution": name,
+            "loadBalancer": {"class": name},
+            "ingress": {"className": name, "tlsSecret": name},
+            "gateway": {"caConfigMap": name},
+        },
+        "commonLabels": {"team": name},
+    }
+    existing = {"auth0": {"existingSecret": name, "keys": {"clientId": name}}, "tls": {"existingSecret": name}}
+    stored = merged(STORED, {"auth0": {"keys": {"secret": name}}})
+    for number, values in enumerate((LOAD_BALANCER, INGRESS, GATEWAY, merged(REDIS, {"redis": {"key": name}}))):
+        text = template(merged(merged(values, named), existing), "--namespace", name, release=name)
+        (tmp_path / f"{number}.yaml").write_text(text)
+    embedded = {"redis": {"embedded": {"persistence": {"storageClass": name}}}}
+    for number, values in enumerate((merged(EMBEDDED, embedded), CREATED, CERTIFIED, stored)):
+        text = template(merged(values, named), "--namespace", name, release=name)
+        (tmp_path / f"made-{number}.yaml").write_text(text)
+    result = conform(KUBERNETES[-1], tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert json.loads(result.stdout)["summary"]["valid"] > 50
 
 
 def test_a_misspelt_field_is_found(tmp_path: Path) -> None:

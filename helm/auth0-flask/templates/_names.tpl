@@ -12,8 +12,8 @@
 
 {{/* What a component's pods are found by; it never changes. Takes (dict "root" $ "component" "app"). */}}
 {{- define "auth0-flask.selector" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -28,15 +28,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* The metadata of an object: root, component, and perhaps suffix, labels and annotations of its own. */}}
+{{/*
+The metadata of an object: root, component, and perhaps suffix, labels and annotations of its own. Names are in quotes, here
+and elsewhere: a namespace may be called 2024 and a release "on", which would be a number and a truth.
+*/}}
 {{- define "auth0-flask.metadata" -}}
-name: {{ include "auth0-flask.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
-namespace: {{ .root.Release.Namespace }}
+name: "{{ include "auth0-flask.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}"
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
-  {{- include "auth0-flask.labels" . | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict) (default dict .labels) (include "auth0-flask.labels" . | fromYaml) | toYaml | nindent 2 }}
 {{- with merge (dict) (default dict .annotations) (default dict .root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
