@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,26 +80,32 @@ def running(folder: Path) -> Iterator[Pod]:
     (sidecar,), (app,) = spec["initContainers"], spec["containers"]
     unpack(objects["Secret/tls"], folder / "tls")
     unpack(objects["Secret/auth0"], folder / "auth0")
-    path = folder / "s"
     environment = {name: value.replace("/run/secrets", str(folder)) for name, value in variables(app).items()}
-    environment |= {"SERVER_BIND": f"unix:{path}", "METRICS_BIND": "127.0.0.1:0", "SERVER_WORKERS": "1"}
+    environment |= {"METRICS_BIND": "127.0.0.1:0", "SERVER_WORKERS": "1"}
     # Those that the tests' servers set otherwise come from files here.
     environment |= dict.fromkeys(("AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET"), "")
     given = variables(sidecar)
     public = {name: given[name] for name in given if name not in ("NGINX_CERTIFICATE", "NGINX_CERTIFICATE_KEY")}
     pair = (folder / "tls" / "tls.crt", folder / "tls" / "tls.key")
     with (
-        servers.gunicorn(folder / "app", environment=environment) as gunicorn,
+        _entered_by_all() as path,
+        servers.gunicorn(folder / "app", environment=environment | {"SERVER_BIND": f"unix:{path}"}) as gunicorn,
         nginx(
             pair, upstream=f"unix:{path}", variables=public | {"NGINX_UPSTREAM": f"unix:{path}"}, start=False
         ) as server,
     ):
-        # pytest's folders are for its own user alone, and nginx runs as another.
-        for part in (path, *path.parents):
-            part.chmod(part.stat().st_mode | 0o007 if part == path else part.stat().st_mode | 0o001)
+        path.chmod(0o777)
         _mount(objects["ConfigMap/nginx"], spec["volumes"], server.folder / "nginx")
         server.start()
         yield Pod(objects, folder, gunicorn, server)
+
+
+@contextmanager
+def _entered_by_all() -> Iterator[Path]:
+    """The path of a socket. nginx is another user, against whom each pytest that starts locks the folders of all."""
+    with tempfile.TemporaryDirectory(prefix="auth0-flask-pod-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "s"
 
 
 def _mount(config: Manifest, volumes: list[dict[str, Any]], folder: Path) -> None:
