@@ -39,6 +39,7 @@ CASES: list[tuple[dict[str, Any], str, Any, str]] = [
         "key.pem",
         "auth0.keys.certificate and auth0.keys.assertionKey are set",
     ),
+    ({}, "auth0.keys.clientId", "secret", "secret is more than one of auth0.keys"),
     (CREATED, "auth0.keys.proxyUrl", "proxy", "auth0.keys.proxyUrl are keys of a Secret of yours"),
     (
         FILES,
@@ -370,6 +371,11 @@ def test_a_list_or_a_map_that_is_left_empty_is_one_of_nothing() -> None:
     for path in ("nginx.extraServerNames", "settings", "commonAnnotations", "commonLabels", "extraEnv", "tolerations"):
         assert template(values_of(path, None)) == plain, path
     assert "team: a" in template({"podLabels": {"team": "a"}, "commonLabels": None})
+
+
+def test_a_key_that_is_not_read_may_be_one_of_another_s() -> None:
+    """That of the client's secret, where the client signs."""
+    assert template({"auth0": {"keys": {"assertionKey": "client-secret"}}})
 
 
 def test_all_problems_are_named_at_once(refusal: Refuse) -> None:

@@ -81,6 +81,13 @@ What cannot work, each as a sentence that says what to write. All at once, befor
 {{- end -}}
 
 {{- with $v.auth0.keys -}}
+{{- $secret := ternary .clientSecret "" (and (empty .assertionKey) (empty .certificate)) -}}
+{{- $keys := compact (list .clientId $secret .assertionKey .certificate .certificateKey .proxyUrl .secret) -}}
+{{- range uniq $keys -}}
+{{- if gt (sub (len $keys) (without $keys . | len)) 1 -}}
+{{- $no = append $no (printf "%s is more than one of auth0.keys: each is in the Secret under a key of its own" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if ne (empty .certificate) (empty .certificateKey) -}}
 {{- $no = append $no "auth0.keys.certificate and auth0.keys.certificateKey belong together: write both" -}}
 {{- end -}}
