@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask
-from werkzeug.exceptions import BadHost, BadRequest
+from werkzeug.exceptions import BadRequest
 from werkzeug.sansio.utils import get_host
 
 from app.settings import Settings
@@ -41,8 +41,8 @@ class OwnHost:
         # The port is not compared: behind a load balancer or a port-forward it is another one.
         try:
             return urlsplit(f"//{get_host('https', header)}").hostname == self._own
-        except (BadHost, ValueError):
-            # No name, or brackets without an address in them.
+        except ValueError:
+            # Brackets without an address in them.
             return False
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import abort, redirect
 from flask.testing import FlaskClient
-from werkzeug.exceptions import TooManyRequests, Unauthorized
+from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
 from app import create_app
@@ -28,6 +28,22 @@ HEADINGS = {
     503: "Not available",
     504: "This took too long",
 }
+
+
+class Choices(HTTPException):
+    """No error, though Flask hands it over as one."""
+
+    code = 300
+
+
+class Labelled(HTTPException):
+    """One whose headers are about a body of its own."""
+
+    code = 409
+
+    def get_headers(self, *_arguments: Any) -> list[tuple[str, str]]:
+        """Say of what kind and how long that is, and something of the error."""
+        return [("Content-Type", "application/json"), ("Content-Length", "2"), ("X-Limit", "7")]
 
 
 @pytest.fixture
@@ -57,6 +73,18 @@ def client(settings: Settings) -> FlaskClient:
     @app.get("/own")
     async def own() -> Response:
         abort(Response("the view's own answer", 404))
+
+    @app.get("/own-of-an-error")
+    async def own_of_an_error() -> Response:
+        raise NotFound(response=Response("the error's own answer", 404))
+
+    @app.get("/choices")
+    async def choices() -> None:
+        raise Choices("one or the other")
+
+    @app.get("/labelled")
+    async def labelled() -> None:
+        raise Labelled
 
     @app.get("/away")
     async def away() -> Response:
@@ -142,9 +170,26 @@ def test_an_answer_that_a_view_made_itself_stays(client: FlaskClient) -> None:
     assert (answer.status_code, answer.text) == (404, "the view's own answer")
 
 
+def test_an_answer_that_an_error_brings_stays(client: FlaskClient) -> None:
+    answer = client.get("/own-of-an-error")
+    assert (answer.status_code, answer.text) == (404, "the error's own answer")
+
+
+def test_the_page_says_itself_what_it_is_and_how_long(client: FlaskClient) -> None:
+    answer = client.get("/labelled")
+    assert (answer.status_code, answer.headers["X-Limit"]) == (409, "7")
+    assert (answer.content_type, answer.content_length) == ("text/html; charset=utf-8", len(answer.data))
+    assert reference(answer)
+
+
 def test_a_redirect_is_no_error(client: FlaskClient) -> None:
     answer = client.get("/away")
     assert (answer.status_code, answer.location) == (302, "/elsewhere")
+
+
+def test_nor_is_anything_else_below_400(client: FlaskClient) -> None:
+    answer = client.get("/choices")
+    assert (answer.status_code, "one or the other" in answer.text, "Reference" in answer.text) == (300, True, False)
 
 
 def test_a_body_beyond_the_limit_is_a_413_page(client: FlaskClient, settings: Settings) -> None:

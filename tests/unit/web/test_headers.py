@@ -15,7 +15,14 @@ def client(settings: Settings) -> FlaskClient:
 
     @app.get("/own")
     async def own() -> Response:
-        return Response("", headers=[("cache-control", "max-age=60"), ("x-request-id", "of-the-view")])
+        return Response(
+            "",
+            headers=[
+                ("cache-control", "max-age=60"),
+                ("X-FRAME-OPTIONS", "SAMEORIGIN"),
+                ("x-request-id", "of-the-view"),
+            ],
+        )
 
     @app.get("/broken")
     async def broken() -> str:
@@ -35,7 +42,9 @@ def test_every_response_has_them(client: FlaskClient, settings: Settings, path: 
 
 
 def test_a_view_may_set_another_value_in_any_case(client: FlaskClient, settings: Settings) -> None:
-    assert client.get("/own", base_url=settings.origin).headers.getlist("Cache-Control") == ["max-age=60"]
+    headers = client.get("/own", base_url=settings.origin).headers
+    assert headers.getlist("Cache-Control") == ["max-age=60"]
+    assert headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
 
 
 def test_the_requests_id_is_the_one_in_the_log_and_not_the_views(client: FlaskClient, settings: Settings) -> None:

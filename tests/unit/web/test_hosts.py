@@ -74,3 +74,8 @@ def test_no_code_of_the_pages_runs_before_it_is_refused(settings: Settings, capl
 @pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready"])
 def test_probes_come_with_the_machines_address(client: FlaskClient, path: str) -> None:
     assert client.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/healthz/live/", "/healthz/ready/x"])
+def test_what_only_looks_like_a_probe_does_not(client: FlaskClient, path: str) -> None:
+    assert client.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 400

@@ -64,6 +64,13 @@ def test_garbage_in_the_chain_leaves_the_proxys_address(chain: str) -> None:
     assert passed_on(("10.0.0.0/8",), "10.0.0.1", HTTP_X_FORWARDED_FOR=chain)["REMOTE_ADDR"] == "10.0.0.1"
 
 
+@pytest.mark.parametrize(("sent", "scheme"), [("https", "https"), ("https, http", "http"), ("http,https", "https")])
+def test_the_proxy_says_by_which_scheme_it_was_asked(sent: str, scheme: str) -> None:
+    for own in ("http", "https"):
+        seen = passed_on(("unix",), None, HTTP_X_FORWARDED_PROTO=sent, **{"wsgi.url_scheme": own})
+        assert seen["wsgi.url_scheme"] == scheme
+
+
 @pytest.mark.parametrize("scheme", ["", "javascript", "https, gopher", "HTTPS"])
 def test_a_scheme_that_is_none_changes_nothing(scheme: str) -> None:
     assert passed_on(("unix",), None, HTTP_X_FORWARDED_PROTO=scheme)["wsgi.url_scheme"] == "http"

@@ -71,7 +71,10 @@ def test_a_trace_that_a_proxy_began_keeps_its_id_as_in_its_spans(parent: str) ->
 
 @pytest.mark.parametrize(
     "parent",
-    ["", "forged", PARENT.upper(), PARENT + "-x", PARENT + "-", "ff" + PARENT[2:], f"00-{'0' * 32}-{'1' * 16}-01"],
+    [
+        *("", "forged", PARENT.upper(), PARENT + "-x", PARENT + "-", "ff" + PARENT[2:], f"01{PARENT[2:]}later"),
+        *(f"00-{'0' * 32}-{'1' * 16}-01", f"00-{'1' * 32}-{'0' * 16}-01"),
+    ],
 )
 def test_a_parent_that_is_not_well_formed_is_none(parent: str) -> None:
     assert trace_id_of({"HTTP_X_REQUEST_ID": SENT, "HTTP_TRACEPARENT": parent}) == SENT
