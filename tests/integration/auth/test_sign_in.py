@@ -202,6 +202,9 @@ def test_logout_ends_the_session_here_and_at_the_provider_and_clears_the_site(br
     style = browser.get("/static/style.css", headers={"Sec-Fetch-Mode": "no-cors"})
     assert style.headers["clear-site-data"] == '"cache"'
     assert browser.cookies == {}
+    # Once: what is kept from then on stays.
+    style = browser.get("/static/style.css", headers={"Sec-Fetch-Mode": "no-cors"})
+    assert "clear-site-data" not in style.headers
 
     browser.follow(answer)
     page = browser.open(location(browser.get("/login")))

@@ -21,6 +21,10 @@ ROLES = "https://example.com/roles"
         (None, "editor", False),
         (["reader", "editor"], ["editor", "reader"], True),
         (["editor"], ["editor", "reader"], False),
+        (["reader", "editor"], ("editor", "reader"), True),
+        (["editor"], ("editor", "reader"), False),
+        (["reader", "editor"], {"editor", "reader"}, True),
+        (["reader", "editor"], frozenset(("editor", "reader")), True),
         (True, True, True),
         (1, True, False),
         (0, False, False),
@@ -77,6 +81,24 @@ def test_which_sign_ins_satisfy_an_authentication_context(
     claims: dict[str, Any], wanted: tuple[str, ...], has: bool
 ) -> None:
     assert has_acr(claims, wanted) == has
+
+
+@pytest.mark.parametrize(
+    ("asked", "weak"),
+    [
+        ({}, []),
+        # Whenever that was.
+        ({"max_age": 0}, ["max_age"]),
+        ({"max_age": 7200}, []),
+        ({"acr": "gold"}, ["acr"]),
+        ({"acr": "tin"}, []),
+        ({"scopes": ["read", "write"]}, ["scope write"]),
+        ({"max_age": 300, "acr": "gold", "scopes": ["write"]}, ["max_age", "acr", "scope write"]),
+    ],
+)
+def test_what_another_sign_in_has_to_bring(asked: dict[str, Any], weak: list[str]) -> None:
+    user = {"auth_time": int(time.time()) - 3600, "acr": "tin"}
+    assert Requirements(**asked).weak(user, ["openid", "read"], 10) == weak
 
 
 def test_what_another_sign_in_may_bring_is_asked_for_and_the_rest_is_not() -> None:

@@ -14,6 +14,10 @@ def test_a_path_of_this_origin_is_accepted(target: str) -> None:
     assert is_safe_path(target)
 
 
+def test_a_path_may_have_a_kilobyte() -> None:
+    assert is_safe_path("/" + "a" * 1023)
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -36,7 +40,9 @@ def test_a_path_of_this_origin_is_accepted(target: str) -> None:
         "/\x00/evil",
         "/\x7f",
         "/" + "a" * 2000,
+        "/\ud800",
         # It is kept in a cookie, which has to fit.
+        "/" + "a" * 1024,
         "/" + "ä" * 600,
     ],
 )
