@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from tests.integration.browser import AppBrowser, heading_of
+from tests.integration.browser import AppBrowser, heading_of, lines
 from tests.integration.conftest import MakeApp, MakeBrowser
 from tests.integration.identity.browser import location, query
 from tests.servers.app import CALLBACK, ORIGIN, ServedApp
@@ -129,10 +129,13 @@ def test_only_allowed_parameters_of_a_login_link_reach_the_provider(browser: App
 
 
 def test_a_parameter_of_a_login_link_that_is_blank_or_huge_is_left_out(browser: AppBrowser) -> None:
-    link = {"organization": "  ", "invitation": "", "login_hint": "a" * 513, "screen_hint": "a\r\nb"}
-    sent = query(location(browser.get("/login", params=link)))
-    assert not set(sent) & {"organization", "invitation", "login_hint"}
-    assert sent["screen_hint"] == "a\r\nb"
+    link = {"organization": "  ", "invitation": "", "connection": " ", "login_hint": "a" * 513}
+    kept = {"screen_hint": "a\r\nb", "ui_locales": "a" * 512}
+    answer = browser.get("/login", params=link | kept)
+    assert "connection=" not in location(answer)
+    sent = query(location(answer))
+    assert not set(sent) & set(link)
+    assert sent.items() >= kept.items()
 
 
 def test_a_member_signs_in_to_an_organization(browser: AppBrowser) -> None:
@@ -212,8 +215,12 @@ def test_logout_ends_the_session_here_and_at_the_provider_and_clears_the_site(br
     assert 'name="password"' in page.text
 
 
-def test_logout_of_somebody_who_is_not_signed_in_is_no_error(browser: AppBrowser) -> None:
-    assert heading_of(browser.visit("/logout")) == "Welcome!"
+def test_logout_of_somebody_who_is_not_signed_in_is_no_error_and_ends_nothing(browser: AppBrowser) -> None:
+    answer = browser.get("/logout")
+    assert heading_of(browser.follow(answer)) == "Welcome!"
+    browser.line_of(answer)
+    ended = {line["request_id"] for line in lines(browser.app.log, "session_expired")}
+    assert answer.headers["x-request-id"] not in ended
 
 
 def test_the_provider_alone_knows_the_password_and_the_browser_alone_the_session(browser: AppBrowser) -> None:

@@ -149,7 +149,7 @@ def test_a_refusal_that_is_not_of_the_refresh_token_leaves_it(browser: AppBrowse
     finally:
         knobs.change_clients(CLIENT)
     line = browser.line_of(page, "an API could not be called: misconfigured")
-    assert (page.status_code, line["code"]) == (500, "invalid_client")
+    assert (page.status_code, line["code"], line["level"]) == (500, "invalid_client", "error")
     before = refreshes(app)
     assert token(browser)
     assert refreshes(app) == before + 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.auth.token_state import newest, renewed
+from app.auth.token_state import grant, is_answer, newest, renewed
 
 NOW = int(time.time())
 INTERNAL = {"sid": "s", "created_at": NOW}
@@ -55,3 +55,41 @@ def test_a_renewal_keeps_what_the_answer_does_not_have() -> None:
     assert (newer["access_token"], newer["scope"]) == ("b", "openid profile")
     assert newer["expires_at"] >= NOW + 3600
     assert before["token_sets"] == [tokens("a")]
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_two_tokens_for_one_api_the_one_that_lasts_longer_is_kept(swap: bool) -> None:
+    """Whoever renewed last may have renewed the other API's."""
+    longer = tokens("longer", lasts=300)
+    one, other = state(longer, renewals=1), state(tokens("shorter"), tokens("b", "https://b"), renewals=2)
+    merged = newest(other, one) if swap else newest(one, other)
+    assert merged is not None
+    assert {kept["access_token"] for kept in merged["token_sets"]} == {"longer", "b"}
+    assert merged["renewed"] == 2
+
+
+def test_renewals_are_counted_and_what_was_granted_is_kept_by_what_was_asked_for() -> None:
+    once = renewed(state(tokens("a")), {"access_token": "b", "scope": "openid"}, None, "openid read")
+    assert [kept["access_token"] for kept in once["token_sets"]] == ["b"]
+    twice = renewed(once, {"access_token": "c", "scope": "openid"}, "https://b", "openid read")
+    assert twice["renewed"] == 2
+    assert len(twice["granted"]) == 2
+    assert twice["granted"] == {grant(None, "openid read"): "openid", grant("https://b", "openid read"): "openid"}
+    assert {kept["access_token"] for kept in twice["token_sets"]} == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        ({"access_token": "a"}, True),
+        ({"access_token": "a", "expires_in": 0, "scope": None, "id_token": None, "refresh_token": None}, True),
+        ({"access_token": "a", "expires_in": 10**10}, True),
+        ({"access_token": "a", "expires_in": 10**10 + 1}, False),
+        ({"access_token": "a", "expires_in": None}, False),
+        ({}, False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_which_answers_of_a_token_endpoint_can_be_kept(answer: Any, good: bool) -> None:
+    assert is_answer(answer) == good

@@ -25,7 +25,22 @@ def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
         async with sessions.lock("tokens"):
             return await auth0.get_access_token()
 
+    @app.get("/alone/<int(signed=True):lasts>")
+    async def alone(lasts: int) -> str:
+        """With such a token, and no refresh token."""
+        kept = {"audience": "default", "access_token": "kept", "scope": "openid profile email"}
+        await auth0._state_store.set(
+            STATE, state_of("Jane", token_sets=[{**kept, "expires_at": int(time.time()) + lasts}])
+        )
+        return await auth0.get_access_token()
+
     return client_of(app)
+
+
+@pytest.mark.parametrize(("lasts", "status"), [(30, 200), (-1, 403)])
+def test_a_token_that_cannot_be_renewed_is_served_to_its_end(client: FlaskClient, lasts: int, status: int) -> None:
+    """Also where one that can be renewed would be: the margin is for those."""
+    assert client.get(f"/alone/{lasts}").status_code == status
 
 
 def test_a_token_that_is_good_still_is_served(client: FlaskClient) -> None:
