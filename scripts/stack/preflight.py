@@ -9,15 +9,13 @@ import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-
 from app.environment import OWN_PREFIXES
 from app.settings import Settings, SettingsError, load_settings
 from scripts.demo import ports
 
 from .docker import Docker
 from .options import PORTS, ROOT, SECRETS, Options, StackError
+from .pair import PairError, leaf
 
 # Bind mounts, which the services read as a user of their own.
 _READ_BY_SERVICES = ("deploy/redis", "deploy/prometheus", "deploy/alertmanager", "deploy/grafana")
@@ -161,18 +159,11 @@ def _certificate(options: Options) -> None:
         except OSError as error:
             raise StackError(f"{name} cannot be read from {path} ({error.strerror}): correct the path.") from None
     try:
-        leaf = x509.load_pem_x509_certificates(texts["TLS_CERTIFICATE"])[0]
-    except ValueError:
-        raise StackError("TLS_CERTIFICATE is no certificate in PEM: give the chain, the server's own first.") from None
-    try:
-        key = load_pem_private_key(texts["TLS_KEY"], None)
-    except (ValueError, TypeError):
-        raise StackError("TLS_KEY is no private key in PEM without a password: give one.") from None
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if leaf.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
-        raise StackError("TLS_KEY is not the key of TLS_CERTIFICATE: give a pair.")
-    if leaf.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
-        raise StackError(f"TLS_CERTIFICATE has expired on {leaf.not_valid_after_utc:%d %B %Y}: renew it.")
+        own = leaf(texts["TLS_CERTIFICATE"], texts["TLS_KEY"])
+    except PairError as error:
+        raise StackError(str(error)) from None
+    if own.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
+        raise StackError(f"TLS_CERTIFICATE has expired on {own.not_valid_after_utc:%d %B %Y}: renew it.")
 
 
 def _readable() -> None:

@@ -18,6 +18,8 @@ from dotenv import dotenv_values
 
 from scripts.certificates import CA, authority
 
+from .pair import PairError, leaf
+
 USER = 65_532
 STACK = Path("/stack")
 GIVEN = Path("/run/secrets")
@@ -111,8 +113,13 @@ class Preparation:
             raise PreparationError("TLS_CERTIFICATE and TLS_KEY must be set together: one of them is missing or empty.")
         if not certificate:
             certificate, key = (path.read_text() for path in local.issue())
+        # nginx would not start, or go on with the old ones without a word.
+        try:
+            leaf(certificate.encode(), key.encode())
+        except PairError as error:
+            raise PreparationError(str(error)) from None
         with _given_to_services(self._stack / "nginx") as put:
-            # nginx takes both at its next SIGHUP, and keeps the old ones if they do not match.
+            # nginx takes both at its next SIGHUP.
             put("tls.key", key)
             put("tls.crt", certificate)
 
@@ -182,7 +189,10 @@ class Preparation:
 
     def _file(self, name: str) -> str:
         path = self._given / name
-        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        try:
+            return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        except UnicodeDecodeError:
+            raise PreparationError(f"{name.upper()} is not text in UTF-8: give another file.") from None
 
     def _kept(self, name: str) -> str:
         """A random secret of this installation, made once."""

@@ -73,3 +73,36 @@ def test_whoever_is_signed_in_at_the_local_provider_is_nobody_to_a_tenant(
     assert keys["localhost:9443"] == keys["localhost:9444"]
     assert keys["acme.eu.auth0.com"] == keys["example.eu.auth0.com"]
     assert keys["localhost:9443"] != keys["acme.eu.auth0.com"]
+
+
+def test_a_certificate_without_its_key_is_a_sentence_and_nginx_keeps_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever starts Compose without make reads it in the log of init."""
+    monkeypatch.setattr(prepare, "USER", os.getegid())
+    monkeypatch.setattr(prepare, "STACK", tmp_path / "stack")
+    monkeypatch.setattr(prepare, "GIVEN", tmp_path / "given")
+    monkeypatch.setenv("AUTH0_REDIRECT_URI", "https://localhost/callback")
+    for name in ("given", "stack", "stack/authority", "stack/nginx"):
+        (tmp_path / name).mkdir()
+    own = authority(tmp_path / "own")
+    certificate, key = (path.read_bytes() for path in own.issue())
+    _, other = (path.read_bytes() for path in own.issue(stem="other"))
+    prepare.Preparation(tmp_path / "stack", tmp_path / "given", "https://localhost/callback")._nginx(own)
+    before = (tmp_path / "stack" / "nginx" / "tls.key").read_text()
+    for pair, said in (
+        ((certificate, other), "TLS_KEY is not the key of TLS_CERTIFICATE: give a pair."),
+        ((key, key), "TLS_CERTIFICATE is no certificate in PEM: give the chain, the server's own first."),
+        ((certificate, certificate), "TLS_KEY is no private key in PEM without a password: give one."),
+        ((b"\xff", key), "TLS_CERTIFICATE is not text in UTF-8: give another file."),
+        ((certificate, b""), "TLS_CERTIFICATE and TLS_KEY must be set together: one of them is missing or empty."),
+    ):
+        for name, content in zip(("tls_certificate", "tls_key"), pair, strict=True):
+            (tmp_path / "given" / name).write_bytes(content)
+        umask = os.umask(0o022)
+        try:
+            assert prepare.main() == 1
+        finally:
+            os.umask(umask)
+        assert capsys.readouterr().err == f"{said}\n"
+    assert (tmp_path / "stack" / "nginx" / "tls.key").read_text() == before
