@@ -9,6 +9,9 @@ from .client import ROOT, Client
 
 # The Dockerfile's targets, and what their images are called.
 TARGETS = {"app": "auth0-flask", "nginx": "auth0-flask-nginx", "identity": "auth0-flask-identity"}
+# What each is made of, and all are.
+_SOURCES = {"app": ("app", "requirements/app.txt"), "nginx": ("nginx",), "identity": ("deploy/identity",)}
+_OF_ALL = ("Dockerfile", ".dockerignore", "deploy/image")
 
 
 def build(client: Client, bases: Mapping[str, str], targets: Iterable[str] = TARGETS) -> dict[str, str]:
@@ -43,6 +46,21 @@ def revision() -> dict[str, str]:
         "REVISION": commit,
         "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct"),
     }
+
+
+def for_labels() -> dict[str, str]:
+    """The variables of docker-compose.yml with which `make up` builds; empty ones outside of Git.
+
+    Not of the last commit but of the last that has changed what the image is made of: another label is another image,
+    and another image another container.
+    """
+    return {"IMAGE_VERSION": version(), **{f"{target.upper()}_REVISION": _last_change(target) for target in TARGETS}}
+
+
+def _last_change(target: str) -> str:
+    sources = ("--", *_OF_ALL, *_SOURCES[target])
+    commit = _git("log", "-1", "--format=%H", *sources)
+    return f"{commit}-changed" if commit and _git("status", "--porcelain", *sources) else commit
 
 
 def _git(*arguments: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from scripts.certificates import authority
+from scripts.containers import images
 from scripts.demo.banner import Style, table, trust
 from scripts.demo.services import CONFIGURATION
 
@@ -53,7 +54,8 @@ def up(chosen: Options) -> None:
     """Bring everything to what the files say, and show it. Raises StackError."""
     # The demo's authority, so that a browser has to trust one only.
     ca = authority(ROOT / ".local" / "certificates")
-    docker = Docker(chosen, {"AUTHORITY_CERTIFICATE": str(ca.path), "AUTHORITY_KEY": str(ca.folder / "ca-key.pem")})
+    own = {"AUTHORITY_CERTIFICATE": str(ca.path), "AUTHORITY_KEY": str(ca.folder / "ca-key.pem")}
+    docker = Docker(chosen, own | images.for_labels())
     preflight.check(chosen, docker)
     services = [service for service in docker.services() if service not in chosen.left_out]
     running = [replica for replica in rolling.REPLICAS if docker.container(replica)]

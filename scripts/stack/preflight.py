@@ -60,7 +60,7 @@ def own(options: Options, docker: Docker) -> None:
         if Path(folder).resolve() != ROOT and (Path(folder) / "docker-compose.yml").is_file():
             raise StackError(
                 f"The stack {options.project} is that of {folder}: say `make down` there, or give this checkout's a"
-                " name, images and ports of its own with COMPOSE_PROJECT_NAME, TAG, HTTPS_PORT and the others."
+                " name and ports of its own with COMPOSE_PROJECT_NAME, HTTPS_PORT and the others."
             )
 
 

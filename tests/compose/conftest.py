@@ -1,5 +1,6 @@
 """The stack, started once for the suite on a real engine."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,8 +41,12 @@ def stack_variables(containers: Client) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, in which there is no .env and nothing changes meanwhile."""
-    return copy_of_checkout(tmp_path_factory.mktemp("compose") / "checkout")
+    """A copy of the checkout, in which there is no .env and nothing changes meanwhile, with one commit."""
+    folder = copy_of_checkout(tmp_path_factory.mktemp("compose") / "checkout")
+    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "All of it"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

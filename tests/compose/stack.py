@@ -129,6 +129,11 @@ class Stack:
         """The name of the service's container."""
         return f"{self.project}-{service}-1"
 
+    def image(self, target: str = "") -> str:
+        """The name of the image of the app, or of `nginx` or `identity`."""
+        name = f"{self.project}-{target}" if target else self.project
+        return f"{name}:{self.variables['TAG']}"
+
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows of the service's container."""
         found: dict[str, Any] = json.loads(self.docker("inspect", self.container(service)))[0]
@@ -171,7 +176,7 @@ class Stack:
         before = self.inspect(service)["State"]
         kill = f"import os; os.kill({before['Pid']}, 9)"
         hardly = ["--rm", "--pid", "host", "--network", "none", "--user", "0", "--cap-drop", "ALL", "--cap-add", "KILL"]
-        self.docker("run", *hardly, "--entrypoint", "python", f"auth0-flask:{self.variables['TAG']}", "-c", kill)
+        self.docker("run", *hardly, "--entrypoint", "python", self.image(), "-c", kill)
         # The engine has noticed when it has another process, or none.
         wait_until(lambda: self.inspect(service)["State"]["Pid"] != before["Pid"], f"the end of {service}")
 

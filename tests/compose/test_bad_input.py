@@ -47,7 +47,7 @@ def refuse(containers: Client, stack_variables: dict[str, str], checkout: Path) 
     label = f"label=com.docker.compose.project={PROJECT}"
     for command in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
         assert containers.docker(*command, "--quiet", "--filter", label) == ""
-    assert containers.docker("images", "--quiet", "auth0-flask:refused") == ""
+    assert containers.docker("images", "--quiet", f"{PROJECT}:refused") == ""
 
 
 def test_a_file_with_settings_that_is_missing(refuse: Refuse) -> None:

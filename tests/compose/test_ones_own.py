@@ -72,6 +72,8 @@ def own(
         assert "Sign in  at your tenant\n" in result.stdout
         assert "Trust" not in result.stdout
         assert "shown" not in result.stdout + result.stderr
+        # For a tenant, and for what is left of a trial.
+        stack.compose("build", "identity", COMPOSE_PROFILES="identity")
         yield stack
     finally:
         stack.down(VOLUMES="1")
@@ -98,10 +100,9 @@ def tenant(stack: Stack, folder: Path) -> Iterator[None]:
     options = [f"--env={name}={value}" for name, value in variables.items()]
     options += ["--publish", f"127.0.0.1:{port}:{port}", "--volume", f"{folder}:/given:ro"]
     options += ["--network", f"{PROJECT}_egress", "--network-alias", TENANT, "--health-interval=1s"]
-    image = f"auth0-flask-identity:{stack.variables['TAG']}"
     name = f"{PROJECT}-{TENANT}"
     try:
-        stack.docker("run", "--detach", "--name", name, *options, image)
+        stack.docker("run", "--detach", "--name", name, *options, stack.image("identity"))
         health = ("inspect", "--format", "{{.State.Health.Status}}", name)
         wait_until(lambda: stack.docker(*health) == "healthy", "the tenant")
         yield

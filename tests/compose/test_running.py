@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from scripts.certificates import authority
+from scripts.containers import images
 from tests.compose.stack import SERVICES, WITHOUT_SHELL, Stack, Visitor, wait_until
 from tests.servers.chromium import chromium
 from tests.servers.demo import copy_of_checkout
@@ -97,8 +99,7 @@ def test_a_container_may_do_little(stack: Stack, service: str) -> None:
     assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
     # By another container that sees its processes: not every image has a `cat`.
     beside = ["run", "--rm", "--network", "none", "--pid", f"container:{stack.container(service)}"]
-    image = f"auth0-flask:{stack.variables['TAG']}"
-    status = stack.docker(*beside, "--entrypoint", "cat", image, "/proc/1/status")
+    status = stack.docker(*beside, "--entrypoint", "cat", stack.image(), "/proc/1/status")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Uid"].split() == ["65532"] * 4
     assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
@@ -110,6 +111,15 @@ def test_the_one_that_runs_as_root_has_no_network_and_two_capabilities(stack: St
     assert (host["NetworkMode"], host["CapDrop"]) == ("none", ["ALL"])
     assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"CHOWN", "DAC_READ_SEARCH"}
     assert host["ReadonlyRootfs"]
+
+
+def test_an_image_says_of_which_version_and_commit_it_is(stack: Stack) -> None:
+    command = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(command, cwd=stack.root, capture_output=True, text=True, check=True).stdout.strip()
+    for service in ("app-1", "app-2", "nginx", "identity"):
+        labels = stack.inspect(service)["Config"]["Labels"]
+        found = [labels[f"org.opencontainers.image.{name}"] for name in ("version", "revision")]
+        assert found == [images.version(), commit]
 
 
 def test_no_secret_stands_where_the_engine_shows_it(stack: Stack) -> None:

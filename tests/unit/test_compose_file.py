@@ -73,7 +73,7 @@ def test_blackbox_which_asks_any_address_it_is_told_reaches_nginx_and_is_told_by
 
 def test_what_is_not_built_here_is_pinned_by_a_release_and_its_digest() -> None:
     images = {service["image"] for service in yaml.safe_load(COMPOSE)["services"].values()}
-    others = {image for image in images if not image.startswith("auth0-flask")}
+    others = {image for image in images if not image.startswith("${COMPOSE_PROJECT_NAME:-auth0-flask}")}
     assert len(others) == 7
     pinned = r"\$\{[A-Z_]+_IMAGE:-[a-z0-9_/-]+:v?[0-9]+\.[0-9]+\.[0-9]+(-[a-z]+)?@sha256:[0-9a-f]{64}\}"
     assert [image for image in others if not re.fullmatch(pinned, image)] == []
@@ -84,6 +84,7 @@ def test_every_variable_of_the_file_is_documented() -> None:
     variables = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
     own = {
         *("AUTHORITY_CERTIFICATE", "AUTHORITY_KEY", "EGRESS_AUTHORITIES", "PUBLIC_NAME", "PUBLIC_PORT"),
+        *("IMAGE_VERSION", "APP_REVISION", "NGINX_REVISION", "IDENTITY_REVISION"),
         *(f"{service}_CONFIGURATION" for service in ("REDIS", "PROMETHEUS", "ALERTMANAGER", "BLACKBOX", "GRAFANA")),
     }
     assert {name for name in variables if f"`{name.removesuffix('_FILE')}" not in documents} == own & variables
