@@ -2,7 +2,6 @@
 
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,12 +158,11 @@ def copy_into_place(stack: Stack, pair: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_stop_ends_well_within_its_grace(stack: Stack, service: str) -> None:
+def test_a_stop_ends_within_its_grace(stack: Stack, service: str) -> None:
     assert stack.inspect(service)["Config"]["StopTimeout"] == GRACE_SECONDS[service]
-    begin = time.monotonic()
     stack.docker("stop", stack.container(service))
-    assert time.monotonic() - begin < GRACE_SECONDS[service]
     state = stack.inspect(service)["State"]
+    # Whoever has not ended by then is killed: 137.
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     stack.docker("start", stack.container(service))
     stack.wait_until_healthy(service)

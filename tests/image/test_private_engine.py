@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts.containers.client import ROOT
+from scripts.processes import is_running
 
 # Somebody else's rules, which must stay.
 NETWORK = """
@@ -111,8 +112,11 @@ def machine() -> Iterator[Machine]:
         wait_until(lambda: machine.state()["network"]["forwarding"] == "0")  # type: ignore[index]
         yield machine
     finally:
+        inside = children(holder.pid)
         holder.kill()
         holder.wait()
+        # The first process of a namespace is the last to go: until then an engine may write into the folder.
+        wait_until(lambda: not any(map(is_running, inside)))
         shutil.rmtree(folder)
 
 
