@@ -283,6 +283,28 @@ def test_a_login_that_is_under_way_does_not_survive(browser: AppBrowser, signer:
     assert browser.user is None
 
 
+@pytest.mark.parametrize("by", ["sid", "sub"])
+def test_a_login_that_begins_later_is_let_in_unless_it_is_of_the_session_that_was_ended(
+    browser: AppBrowser, signer: Signer, by: str
+) -> None:
+    """The provider's session goes on here, as it does nowhere else: what it ended is never to come back."""
+    browser.sign_in_as()
+    named = {"sid": sid_of(browser)} if by == "sid" else {"sub": JANE}
+    assert deliver(browser, signer.token(**named)).status_code == 200
+    answer = browser.visit(location(browser.open(location(browser.get("/login")))))
+    if by == "sid":
+        browser.failed(answer, 400, "This sign-in is no longer valid", "expired")
+    assert (browser.user is None) == (by == "sid")
+
+
+@pytest.mark.parametrize("kind", ["application/logout+jwt", "Logout+JWT"])
+def test_a_token_may_call_its_kind_by_the_whole_name_and_in_any_case(
+    browser: AppBrowser, signer: Signer, kind: str
+) -> None:
+    """A media type (RFC 7515, 4.1.9)."""
+    assert deliver(browser, signer.token(sub=JANE, header={"typ": kind})).status_code == 200
+
+
 def test_what_is_ended_is_written_to_the_log_without_names(browser: AppBrowser, signer: Signer) -> None:
     browser.sign_in_as()
     answer = deliver(browser, signer.token(sid=sid_of(browser)))

@@ -83,3 +83,25 @@ def test_the_newest_thousand_are_kept_and_what_is_no_newer_is_not_told() -> None
     assert kept.newer_than({"renewed": 0}, "session 1") == {"renewed": 1}
     assert kept.newer_than({}, "session 1000") == {"renewed": 1}
     assert kept.newer_than({"renewed": 1}, "session 1000") is None
+
+
+def test_what_is_kept_anew_is_among_the_newest() -> None:
+    kept = RenewedHere()
+    for number in [*range(1000), 0, 1000]:
+        kept.keep(f"session {number}", {"renewed": 1})
+    assert kept.newer_than({}, "session 0") == {"renewed": 1}
+    assert kept.newer_than({}, "session 1") is None
+
+
+@on_a_loop
+async def test_what_came_while_an_older_one_was_written_stays() -> None:
+    kept = RenewedHere()
+
+    async def write(_state: dict[str, object]) -> bool:
+        kept.keep("jane", {"renewed": 2})
+        return True
+
+    kept.keep("jane", {"renewed": 1})
+    kept.offer("jane", write, lambda _state: None)
+    await until(lambda: not others())
+    assert kept.newer_than({"renewed": 1}, "jane") == {"renewed": 2}

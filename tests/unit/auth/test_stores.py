@@ -126,6 +126,26 @@ def test_a_logout_empties_the_session_whatever_pages_kept(app: LoopFlask, store:
         assert "cart" not in session
 
 
+def test_what_a_page_keeps_after_a_logout_is_in_another_session(app: LoopFlask, store: FlaskSessionStateStore) -> None:
+    with app.test_request_context():
+        await_(store.set(STATE, state_of("Jane")))
+        before = begun()[0]
+        await_(store.delete(STATE))
+        session["message"] = "Good bye"
+        assert begun()[0] != before
+
+
+def test_another_login_begins_a_session_in_whatever_form_it_comes(
+    app: LoopFlask, store: FlaskSessionStateStore
+) -> None:
+    with app.test_request_context():
+        await_(store.set(STATE, state_of("Jane")))
+        before = begun()[0]
+        later = {**state_of("Jane").model_dump(), "internal": {"sid": "another", "created_at": 2}}
+        await_(store.set(STATE, later))
+        assert begun()[0] != before
+
+
 def test_a_logout_of_a_stranger_leaves_the_anonymous_session(app: LoopFlask, store: FlaskSessionStateStore) -> None:
     with app.test_request_context():
         session["cart"] = "anonymous"
