@@ -346,7 +346,7 @@ def test_a_silent_sign_in_that_another_tab_overtakes_shows_its_page_and_takes_no
     browser.request("POST", "/tests/keep/something")
     knobs = silent.provider.knobs
     knobs.reset()
-    knobs.delay("/oauth/token", 2)
+    knobs.delay("/oauth/token", 4)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(browser.get, callback)
         until(lambda: knobs.counters().get("/oauth/token", 0), bool)
