@@ -240,6 +240,8 @@ def values(images: Images) -> dict[str, Any]:
     return {
         "host": HOST,
         "image": {"tag": images.tag},
+        # Less than by default: on two cores both pods of a rollout find room beside the two that leave.
+        "server": {"resources": {"requests": {"cpu": "200m"}}},
         "nginx": {
             "image": {"repository": "auth0-flask-nginx", "tag": images.tag},
             # The tests' people have one address.
