@@ -2,18 +2,18 @@
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 
+from tests.servers.listening import listening
 from tests.servers.ports import free_ports
 from tests.servers.running import running, says_so
 
@@ -66,15 +66,9 @@ def told() -> Iterator[People]:
         def log_message(self, format: str, *arguments: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with listening(Handler) as server:
         people.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield people
-        finally:
-            server.shutdown()
-            thread.join()
+        yield people
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """A provider whose token endpoint answers what a test says, right or wrong: `with answering(ca) as provider: ...`."""
 
 import json
-import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from scripts.certificates import CA
+from tests.servers.listening import listening
 
 
 @dataclass
@@ -87,16 +86,6 @@ def answering(ca: CA) -> Iterator[Answering]:
         def log_message(self, format: str, *arguments: Any) -> None:
             """Nobody reads it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(*ca.issue())
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    running = Answering(server)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with listening(Handler, ca.issue()) as server:
+        running = Answering(server)
         yield running
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from scripts import chart_tools
 from scripts.cluster import existing
 from scripts.cluster.errors import ClusterError
+from tests.servers.listening import listening
 
 DEFAULT = {"metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
 RESOURCES = [
@@ -70,17 +70,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = Thread(target=http.serve_forever)
-        thread.start()
+    with listening(Handler) as http:
         name_cluster(tmp_path / "config", http.server_port)
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
         # kubectl keeps what it has found out about a server there.
         monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "cache"))
         monkeypatch.setenv("CLUSTER_LOAD", "true")
         yield there
-        http.shutdown()
-        thread.join()
 
 
 def name_cluster(path: Path, port: int) -> None:

@@ -1,15 +1,14 @@
 """An application as the provider sees it: over TLS it answers whoever comes, and keeps the forms that it gets."""
 
 import queue
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
 from scripts.certificates import CA
+from tests.servers.listening import listening
 
 WAIT_SECONDS = 30
 
@@ -51,16 +50,6 @@ def receiver(ca: CA) -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    certificate, key = ca.issue()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+    with listening(Handler, ca.issue()) as server:
         received = Receiver(f"https://localhost:{server.server_port}/backchannel-logout")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield received
-        finally:
-            server.shutdown()
-            thread.join()
+        yield received
